@@ -1,0 +1,189 @@
+"""One transformers causal LM, ready for mixed batches: loaded once, with its adapters, and its head where it is needed.
+
+This file knows the model; it must not know requests, threads or DSPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .lora import AdapterStack, read_lora
+from .prompts import ChatFormat
+from .slots import SlotCache
+
+
+class Backbone:
+    """A causal LM with an adapter stack, on one device and in one dtype. One thread owns it."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        """Wrap a transformers causal LM and its tokenizer; `load_backbone` makes both from a folder."""
+        self.model = model.eval().requires_grad_(False)
+        self.chat = ChatFormat(tokenizer)
+        self.adapters = AdapterStack(self.model)
+        self.device: torch.device = model.device
+        self.context: int = int(model.config.max_position_embeddings)
+        self.end_tokens = _end_tokens(model, tokenizer)
+        self._window = _common_window(model.config)
+        self._selected: torch.Tensor | None = None
+        head: nn.Module = model.get_output_embeddings()
+        head.register_forward_pre_hook(self._select)
+
+    @property
+    def cell_bytes(self) -> int:
+        """Bytes of key/value cache per token."""
+        config = self.model.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
+
+    def load_adapter(self, key: str, folder: Path) -> None:
+        """Stack the adapter in `folder` under `key` if it is not there yet.
+
+        Raises:
+            AdapterError: It does not fit; the model is untouched.
+        """
+        if key not in self.adapters:
+            self.adapters.add(key, read_lora(folder, self.model))
+
+    def new_cache(self) -> SlotCache:
+        """An empty slot cache for this model."""
+        return SlotCache(int(self.model.config.num_hidden_layers), self.device)
+
+    def prefill(
+        self, cache: SlotCache, prompts: Sequence[Sequence[int]], adapters: Sequence[str | None]
+    ) -> torch.Tensor:
+        """Run prompts as new rows of the cache.
+
+        Returns:
+            Logits after each prompt's last token, shape (rows, vocabulary), float32.
+        """
+        lengths = [len(prompt) for prompt in prompts]
+        width = max(lengths)
+        ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts], device=self.device)
+        positions = torch.arange(width, device=self.device)
+        mask = (positions[None, :] <= positions[:, None])[None, None]
+        cache.append(lengths)
+        self.adapters.route(adapters)
+        last = torch.tensor([row * width + length - 1 for row, length in enumerate(lengths)], device=self.device)
+        return self._forward(ids, positions[None, :], mask, last, cache)
+
+    def step(self, cache: SlotCache, tokens: Sequence[int], adapters: Sequence[str | None]) -> torch.Tensor:
+        """Run one token for every row of the cache; logits of shape (rows, vocabulary), float32."""
+        positions, mask = cache.extend()
+        self.adapters.route(adapters)
+        ids = torch.tensor(tokens, device=self.device)[:, None]
+        return self._forward(ids, positions, mask, None, cache)
+
+    def read(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        selected: torch.Tensor,
+        adapters: Sequence[str | None],
+    ) -> torch.Tensor:
+        """Run packed rows without a cache.
+
+        Args:
+            ids: Shape (rows, tokens).
+            positions: Position of each token in its own sequence, shape (rows, tokens).
+            mask: True to attend, shape (rows, 1, tokens, tokens).
+            selected: Flat indices (row * tokens + token) whose next-token logits are wanted.
+            adapters: One per row.
+
+        Returns:
+            Logits, shape (selected, vocabulary), in the model's dtype.
+        """
+        self.adapters.route(adapters)
+        return self._forward(ids, positions, mask, selected, None, to_float=False)
+
+    def _forward(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        selected: torch.Tensor | None,
+        cache: SlotCache | None,
+        to_float: bool = True,
+    ) -> torch.Tensor:
+        if self._window and mask.shape[-1] > self._window:
+            keys = (
+                torch.arange(mask.shape[-1], device=self.device) if cache is not None else positions[:, None, None, :]
+            )
+            mask = mask & (positions[:, None, :, None] - keys < self._window)
+        self._selected = selected
+        try:
+            output = self.model(
+                input_ids=ids,
+                position_ids=positions.expand(ids.shape),
+                attention_mask=mask.expand(ids.shape[0], -1, -1, -1),
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
+        finally:
+            self._selected = None
+        logits: torch.Tensor = output.logits.flatten(0, 1)
+        return logits.float() if to_float else logits
+
+    def _select(self, _head: nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        """Let the language-model head see only the positions that are read; elsewhere it is wasted work."""
+        if self._selected is None:
+            return None
+        hidden = arguments[0]
+        return (hidden.reshape(-1, hidden.shape[-1])[self._selected][None], *arguments[1:])
+
+
+def load_backbone(folder: Path, device: str | None = None, dtype: str | None = None) -> Backbone:
+    """Load a causal LM from a folder.
+
+    Args:
+        folder: A transformers model folder with safetensors weights.
+        device: For example "cpu" or "cuda:1"; CUDA if there is one when None.
+        dtype: For example "float32" or "bfloat16"; bfloat16 where it is fast when None.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    kind = getattr(torch, dtype) if dtype else _fast_dtype(chosen)
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=kind, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return Backbone(model.to(chosen), tokenizer)
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if device.type == "cpu" and native else torch.float32
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    named = model.generation_config.eos_token_id
+    ids = named if isinstance(named, list) else [named]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
+
+
+def _common_window(config: Any) -> int | None:
+    """The sliding window of models whose layers all have it (Mistral 7B v0.1); explicit masks must respect it."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    window = getattr(config, "sliding_window", None)
+    if len(kinds) > 1:
+        raise ValueError(
+            f"model type {config.model_type!r} mixes attention kinds {sorted(kinds)}, which the in-process engine does "
+            "not batch; serve it with vLLM and name it as hosted_vllm/<name>"
+        )
+    return int(window) if window and kinds != {"full_attention"} else None
