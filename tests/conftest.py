@@ -1,4 +1,4 @@
-"""What all tests share: a closed environment (no network, no caches of the user), the small real LM, and tiny random models.
+"""What all tests share: a closed environment (no network, no shared caches), the small real LM, and tiny random models.
 
 The environment variables are set before anything that reads them at import; so nothing heavy is imported at the top.
 """
@@ -38,7 +38,6 @@ TINY_ADAPTERS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than a few seconds (a real conversion, a real benchmark)")
     # PEFT 0.21 reads an attribute that transformers 5.23 deprecates; neither is ours to change.
     config.addinivalue_line("filterwarnings", "ignore:.*is_gradient_checkpoint.*:FutureWarning")
 
@@ -84,7 +83,7 @@ def smollm2() -> str:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers with grouped-query attention, in float32: a folder of safetensors and tokenizer."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_tiny_model(folder)
+    _save_tiny_model(folder)
     return folder
 
 
@@ -93,11 +92,11 @@ def tiny_adapters(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """Three random LoRA adapters on `tiny_model`, by name; each visibly changes what the model says."""
     root = tmp_path_factory.mktemp("adapters")
     for seed, (name, (rank, modules)) in enumerate(TINY_ADAPTERS.items()):
-        save_tiny_adapter(root / name, tiny_model, rank=rank, modules=modules, seed=seed)
+        _save_tiny_adapter(root / name, tiny_model, rank=rank, modules=modules, seed=seed)
     return {name: root / name for name in TINY_ADAPTERS}
 
 
-def save_tiny_model(folder: Path, seed: int = 0) -> None:
+def _save_tiny_model(folder: Path, seed: int = 0) -> None:
     """Write the random Llama; the large initial weights keep the best token clear of rounding."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -122,7 +121,7 @@ def save_tiny_model(folder: Path, seed: int = 0) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_tiny_adapter(folder: Path, base: Path, *, rank: int, modules: list[str], seed: int) -> None:
+def _save_tiny_adapter(folder: Path, base: Path, *, rank: int, modules: list[str], seed: int) -> None:
     """Write a LoRA adapter whose B matrices are random as well, so that it does something before any training."""
     import torch
     from peft import LoraConfig, get_peft_model

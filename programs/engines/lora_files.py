@@ -1,0 +1,47 @@
+"""Finds a LoRA adapter by folder or hub id and reads its revision off its files; it never loads the weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .hub import find_snapshot, is_hub_id
+from .weights import ADAPTER, WeightsError, check_folder, files_revision, matching_files
+
+
+@dataclass(frozen=True)
+class AdapterSource:
+    """A LoRA adapter, found and identified.
+
+    Attributes:
+        name: The folder's own name, or the hub id.
+        path: The local folder with its configuration and weights.
+        revision: Digest over both, 12 hexadecimal digits.
+    """
+
+    name: str
+    path: Path
+    revision: str
+
+
+def resolve_adapter(adapter: str) -> AdapterSource:
+    """Find an adapter; one from the hub is downloaded unless the local hub cache has it.
+
+    Args:
+        adapter: A folder that PEFT saved, or a hub id. A folder wins where both exist.
+
+    Raises:
+        WeightsError: It is not there, incomplete, or has its weights as a pickle.
+    """
+    folder = Path(adapter).expanduser()
+    if folder.is_dir():
+        return _source(folder.resolve().name, folder.resolve())
+    if is_hub_id(adapter):
+        return _source(adapter, find_snapshot(adapter, ADAPTER).path())
+    raise WeightsError(
+        f"no LoRA adapter {adapter!r}: give an existing folder that PEFT saved, or a hub id (owner/name)"
+    )
+
+
+def _source(name: str, folder: Path) -> AdapterSource:
+    check_folder(folder, ADAPTER)
+    # Read whole, unlike a base model: adapters are small, and people compare many that differ little.
+    return AdapterSource(name, folder, files_revision(matching_files(folder, ADAPTER), sampled=False))
