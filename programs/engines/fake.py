@@ -10,11 +10,11 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage
+from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 
 from .scoring import Likelihood, ScoreItem, read_items, score_response
 
@@ -75,6 +75,10 @@ class FakeEngine:
         """
         time.sleep(self.note(request))
         return self.answer(request)
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        """The answer to one request as the events of a stream."""
+        yield from response_to_events(self.complete(request))
 
     def note(self, request: Request) -> float:
         """Remember a request; the seconds to wait before it is answered."""
@@ -150,6 +154,11 @@ class AsyncFakeEngine:
         """Answer one request; see `FakeEngine.complete`."""
         await asyncio.sleep(self._engine.note(request))
         return self._engine.answer(request)
+
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
+        """The answer to one request as the events of a stream."""
+        for event in response_to_events(await self.complete(request)):
+            yield event
 
     async def aclose(self) -> None:
         """Nothing to free; engines can be closed."""
