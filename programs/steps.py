@@ -95,8 +95,10 @@ def _resume(steps: Steps[T], calls: Sequence[Call], outcomes: Sequence[_Outcome]
     Every call writes a trace of its own and they are joined in order here: optimizers draw demos from the trace, and
     what they draw must not depend on which LM was faster.
     """
-    if dspy.settings.trace is not None:
-        dspy.settings.trace.extend(entry for outcome in outcomes for entry in outcome.trace)
+    trace = dspy.settings.trace
+    if trace is not None:
+        trace.extend(entry for outcome in outcomes for entry in outcome.trace)
+        del trace[: max(0, len(trace) - dspy.settings.max_trace_size)]
     for call, outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome.answer, Exception) and not call.catch:
             return steps.throw(outcome.answer)

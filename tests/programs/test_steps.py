@@ -157,6 +157,12 @@ async def test_the_trace_is_in_the_order_of_the_calls_whoever_is_faster(run: Dri
     assert found == [(predictors[0], "q0"), (predictors[1], "q1"), (predictors[2], "q2")]
 
 
+async def test_the_trace_grows_no_longer_than_dspy_lets_it(run: Driver, echo: dspy.LM) -> None:
+    with dspy.context(trace=[], max_trace_size=2):
+        await run(ask(*[Call(predictor(), {"query": f"q{i}"}, echo) for i in range(3)]))
+        assert [step[1]["query"] for step in dspy.settings.trace] == ["q1", "q2"]
+
+
 async def test_no_trace_is_kept_where_tracing_is_off(run: Driver, echo: dspy.LM) -> None:
     with dspy.context(trace=None):
         assert await run(ask(Call(predictor(), {"query": "q"}, echo))) == ["said: q"]
