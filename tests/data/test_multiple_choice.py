@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+
 from modplural.data.multiple_choice import CountryRecord, MoralChoiceRecord, MultipleChoiceRecord, OpinionRecord
 
 ROW: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from modplural.data.overton import OvertonRecord
 
 ROW: dict[str, Any] = {

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from modplural.data import TASKS, RecordFileError, encode_rows, read_records, write_atomic
 
 QUESTION = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from modplural.data.steerable import SteerableRecord
 
 ROW: dict[str, Any] = {

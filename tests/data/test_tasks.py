@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from modplural.data import SAMPLES, TASKS, RecordFileError, encode_rows, read_records, sample
 
 SURVEY: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """A question freed from its lettered options."""
 
 import pytest
+
 from modplural.data.wording import bare_question
 
 

@@ -3,6 +3,7 @@
 import dspy
 import pytest
 from dspy.utils.exceptions import AdapterParseError
+
 from modplural.programs.adapters import PlainAdapter
 from modplural.programs.engines.fake import fake_lm, prompt_text
 

@@ -9,6 +9,7 @@ import pytest
 from dspy.adapters.chat_adapter import field_header_pattern
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from modplural.programs.messages import Message, delimit, first_sentence, one_line
 
 FORGERIES = [

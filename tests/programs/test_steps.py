@@ -9,6 +9,7 @@ from typing import Any
 import dspy
 import pytest
 from dspy.utils.exceptions import LMError
+
 from modplural.programs.engines.fake import fake_lm, prompt_text
 from modplural.programs.steps import Call, Steps, adrive, drive
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from modplural.programs.engines import embedded
 from modplural.programs.engines.embedded import CACHE_VARIABLE, EMBEDDED, cache_folder, converted, gguf_revision
 from modplural.programs.engines.weights import WeightsError

@@ -8,6 +8,7 @@ import dspy
 import pytest
 from dspy.lm15 import Message, Request
 from dspy.utils.exceptions import LMError
+
 from modplural.programs.engines.fake import FakeEngine, fake_lm, prompt_text
 from modplural.programs.engines.scoring import Likelihood, ScoreItem, Turn, read_scores, score_request
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import huggingface_hub
 import pytest
+
 from modplural.programs.engines import embedded
 from modplural.programs.engines.models import WeightsError, resolve_adapter, resolve_model
 

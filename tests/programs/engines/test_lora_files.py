@@ -2,9 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
+
 from modplural.programs.engines.lora_files import resolve_adapter
 from modplural.programs.engines.weights import WeightsError
-from safetensors.numpy import load_file, save_file
 
 
 def test_an_adapter_is_named_by_its_folder_and_told_apart_by_content(tiny_adapters: dict[str, Path]) -> None:

@@ -3,9 +3,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
+
 from modplural.programs.engines import embedded
 from modplural.programs.engines.models import WeightsError, model_string, resolve_adapter, resolve_model
-from safetensors.numpy import load_file, save_file
 
 
 def test_a_folder_is_named_without_its_place(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

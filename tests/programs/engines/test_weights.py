@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from modplural.programs.engines.weights import (
     ADAPTER,
     MODEL,
