@@ -7,6 +7,7 @@ from typing import Any
 
 import dspy
 import pytest
+
 from modplural.optimizers.fingerprint import fingerprint
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from modplural.optimizers.journal import Entry, Journal, RunError
 
 HEADER = {"task": "overton-vk", "program.type": "stub"}

@@ -1,6 +1,7 @@
 """Running a program over a file: what is filled, what is reported, and what a restart takes over."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from typing import Any
 
 import dspy
 import pytest
-from modplural.data import encode_rows
+
+from modplural.data import TASKS, encode_rows
 from modplural.optimizers.run import FailedRecord, Progress, RunError, journal_path, run_file
 
 SLOW_RUN = """
@@ -320,3 +322,18 @@ def test_an_empty_response_is_a_failure_and_never_an_answer(records: Path, outpu
 def test_no_workers_are_refused(records: Path, output: Path) -> None:
     with pytest.raises(ValueError, match="workers is 0"):
         run_file(Stub(), records, output, workers=0)
+
+
+@pytest.mark.parametrize("name", ["overton", "steerable", "distributional"])
+def test_published_records_are_filled(name: str, output: Path) -> None:
+    if "MODPLURAL_BENCHMARKS" not in os.environ:
+        pytest.skip("needs the published benchmark files: set MODPLURAL_BENCHMARKS to their folder")
+    files = sorted(Path(os.environ["MODPLURAL_BENCHMARKS"]).glob(f"{name}_*.json"))
+    assert files
+    for number, path in enumerate(files):
+        written = output.with_name(f"{number}.json")
+        report = run_file(Stub(), path, written, limit=8)
+        assert report.complete
+        key = TASKS[report.task].record.record_key
+        assert [{**row, key: None} for row in load(written)] == load(path)[:8]
+        assert None not in [row[key] for row in load(written)]
