@@ -1,0 +1,49 @@
+"""From a configuration to an LM: what is passed on, and where keys come from."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from modplural.programs.config import LMConfig
+from modplural.programs.engines.local import LocalEngine
+from modplural.programs.lms import build_lm
+
+
+def test_a_served_lm_gets_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hunter2")
+    config = LMConfig(
+        model="openai/some", api_base="http://127.0.0.1:8000/v1", api_key_env="SOME_KEY", temperature=0.5, max_tokens=7
+    )
+    lm = build_lm(config)
+    assert lm.model == "openai/some"
+    settings = {"api_base": config.api_base, "api_key": "hunter2", "temperature": 0.5, "max_tokens": 7}
+    assert settings.items() <= lm.kwargs.items()
+
+
+def test_the_key_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hunter2")
+    lm = build_lm(LMConfig(model="openai/some", api_key_env="SOME_KEY"))
+    assert "hunter2" not in json.dumps(lm.dump_state())
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_key_names_its_variable(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("SOME_KEY", value)
+    with pytest.raises(LookupError, match="'openai/some' needs a key: set the environment variable SOME_KEY"):
+        build_lm(LMConfig(model="openai/some", api_key_env="SOME_KEY"))
+
+
+def test_settings_that_are_not_given_are_left_to_the_backend() -> None:
+    settings = build_lm(LMConfig(model="openai/some")).kwargs
+    assert (settings.get("temperature"), settings.get("max_tokens")) == (None, None)
+
+
+def test_a_local_lm_runs_in_this_process(tiny_model: Path, tiny_adapters: dict[str, Path]) -> None:
+    lm = build_lm(LMConfig(model=f"local/{tiny_model}", adapter=str(tiny_adapters["care"]), max_tokens=7))
+    assert re.fullmatch(r"local/tiny@\w+\+care@\w+", lm.model)
+    assert isinstance(lm.engine, LocalEngine)
+    assert lm.kwargs["max_tokens"] == 7
