@@ -40,7 +40,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip(*arguments: str | Path) -> None:
-    subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments], check=True)
 
 
 def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
@@ -61,6 +61,7 @@ def test_it_works_from_a_folder_with_packages_of_the_same_names(installed: Path,
         (tmp_path / name / "__init__.py").write_text("raise ImportError('the package of the folder was imported')\n")
     script = (
         "import sys, modplural.programs.engines, modplural.signatures, modplural.optimizers, modplural.data\n"
+        "assert modplural.load_pool('default').communities\n"
         "print(*(m.__file__ for name, m in sys.modules.items() if name.split('.')[0] == 'modplural'), sep='\\n')\n"
     )
     result = subprocess.run(
