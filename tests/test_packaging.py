@@ -1,10 +1,14 @@
 """The wheel holds the whole package and works where no repository is in sight."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,9 @@ FOLDERS = {
     **{name: f"modplural/{name}" for name in ("programs", "signatures", "optimizers", "data")},
 }
 """Where each folder of the repository lies in the wheel."""
+
+PART_OF = {"pydantic_core": "pydantic"}
+"""Distributions that another one pins exactly and documents as its own."""
 
 SHIPPED = {".py", ".json", ".jsonl", ".yaml", ".typed"}
 
@@ -75,3 +82,26 @@ def test_it_works_from_a_folder_with_packages_of_the_same_names(installed: Path,
     origins = [Path(line) for line in result.stdout.splitlines()]
     assert len(origins) >= 6
     assert all(origin.is_relative_to(installed) for origin in origins)
+
+
+def test_everything_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["tracking"]]
+    declared = {normalized(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in requirements}
+    providers = packages_distributions()
+    for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
+        for name in imported_roots(path) - sys.stdlib_module_names:
+            names = {normalized(PART_OF.get(provider, provider)) for provider in providers.get(name, [name])}
+            assert names & declared, f"{path.relative_to(ROOT)} imports {name}, which pyproject.toml does not declare"
+
+
+def imported_roots(path: Path) -> set[str]:
+    """The top-level names that a file imports absolutely."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
+def normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
