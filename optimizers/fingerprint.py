@@ -47,7 +47,7 @@ def _describe(place: str, value: Any, above: tuple[int, ...]) -> Iterator[tuple[
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | dspy.Example):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
     elif isinstance(value, list | tuple):
         yield from ((f"[{number}]", part) for number, part in enumerate(value))

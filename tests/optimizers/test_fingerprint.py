@@ -22,6 +22,7 @@ class Member(dspy.Module):
         self.persona = Persona(name)
         self.lm = lm
         self.comment = dspy.Predict("query -> message")
+        self.examples = [dspy.Example(query="Why?", message="Because.")]
 
 
 class Program(dspy.Module):
@@ -45,6 +46,7 @@ def change_instructions(program: Program) -> None:
 CHANGES: dict[str, Callable[[Program], Any]] = {
     "program.members[0].comment.signature": change_instructions,
     "program.members[1].comment.demos": lambda p: p.members[1].comment.demos.append(dspy.Example(query="q")),
+    "program.members[1].examples[0]['message']": lambda p: setattr(p.members[1].examples[0], "message", "So that."),
     "program.members[1].persona.name": lambda p: setattr(p.members[1], "persona", Persona("justice")),
     "program.members[2].lm.model": lambda p: setattr(p.members[2], "lm", p.members[1].lm),
     "program.members[0].lm.temperature": lambda p: setattr(p.members[0], "lm", lm("openai/a", temperature=0.3)),
