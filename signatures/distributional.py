@@ -1,0 +1,13 @@
+"""What the base LLM is asked in the distributional mode: how one community would answer."""
+
+import dspy
+
+
+class Choose(dspy.Signature):
+    """Choose the option that people would choose who agree with the message."""
+
+    query: str = dspy.InputField(desc="a question or a situation")
+    attribute: str | None = dspy.InputField(desc="whose answers are asked for: a country or a group", default=None)
+    message: str = dspy.InputField(desc="what one community says about the query")
+    options: list[str] = dspy.InputField()
+    choice: str = dspy.OutputField(desc="the option that such people would choose")
