@@ -1,0 +1,27 @@
+"""How failures are put into words that may be kept."""
+
+import dspy
+
+from modplural.programs.errors import reason
+
+
+def test_a_reason_names_the_error_in_one_line() -> None:
+    assert reason(ValueError("it\n broke"), dspy.LM("openai/any")) == "ValueError: it broke"
+
+
+def test_a_long_reason_is_cut() -> None:
+    found = reason(ValueError("x" * 1000), dspy.LM("openai/any"))
+    assert len(found) == 300
+    assert found.endswith("xxx...")
+
+
+def test_no_secret_of_the_lm_stands_in_a_reason() -> None:
+    lm = dspy.LM(
+        "openai/any",
+        api_key="sk-canary-1",
+        extra_headers={"X-Key": "canary-2"},
+        extra_body={"auth": {"tokens": ["canary-3"]}},
+        api_base="http://me:canary-4@host/v1",
+    )
+    error = ValueError("sk-canary-1 and canary-2 and canary-3 were refused by http://me:canary-4@host/v1")
+    assert reason(error, lm) == "ValueError: *** and *** and *** were refused by http://host/v1"
