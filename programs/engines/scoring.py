@@ -24,10 +24,14 @@ class Turn(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """Log-likelihood (natural logarithm, summed over tokens) of one continuation, and its number of tokens."""
+    """Log-likelihood (natural logarithm, summed over tokens) of one continuation, and its number of tokens.
+
+    Where it could not be measured, `bounded` is set and `logprob` is an upper bound; engines always measure.
+    """
 
     logprob: float
     tokens: int
+    bounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,7 @@ def score_request(model: str, items: Sequence[ScoreItem]) -> Request:
     Raises:
         ValueError: No items, an empty prompt, or an empty continuation.
     """
-    if not items:
-        raise ValueError("a likelihood request needs at least one prompt; none was given")
-    for item in items:
-        if not item.prompt or not item.continuations or not all(item.continuations):
-            raise ValueError(f"a likelihood item needs a prompt and non-empty continuations; got {item!r}")
+    check_items(items)
     payload = [
         {
             "prompt": [{"role": turn.role, "content": turn.content} for turn in item.prompt],
@@ -65,6 +65,15 @@ def score_request(model: str, items: Sequence[ScoreItem]) -> Request:
         messages=(Message.user(items[0].prompt[-1].content or " "),),
         config=Config(extensions={EXTENSION: payload}),
     )
+
+
+def check_items(items: Sequence[ScoreItem]) -> None:
+    """Raise ValueError unless there are items, and each has a prompt and non-empty continuations."""
+    if not items:
+        raise ValueError("a likelihood request needs at least one prompt; none was given")
+    for item in items:
+        if not item.prompt or not item.continuations or not all(item.continuations):
+            raise ValueError(f"a likelihood item needs a prompt and non-empty continuations; got {item!r}")
 
 
 def read_items(request: Request) -> tuple[ScoreItem, ...] | None:
