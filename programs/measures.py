@@ -6,9 +6,9 @@ must not know what the likelihoods are for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import dspy
 
@@ -23,10 +23,14 @@ __all__ = [
     "Measure",
     "PromptLogprobs",
     "TopLogprobs",
+    "arun_plan",
     "ascore",
     "measure_for",
+    "run_plan",
     "score",
 ]
+
+T = TypeVar("T")
 
 
 class Measure(Protocol):
@@ -94,7 +98,17 @@ def score(lm: dspy.BaseLM, items: Sequence[ScoreItem]) -> list[list[Likelihood]]
         dspy.LMError: The call failed for another reason (no connection, wrong key, prompt too long).
     """
     check_items(items)
-    plan = measure_for(lm).plan(items)
+    return run_plan(lm, measure_for(lm).plan(items))
+
+
+async def ascore(lm: dspy.BaseLM, items: Sequence[ScoreItem]) -> list[list[Likelihood]]:
+    """The same as `score`, awaited."""
+    check_items(items)
+    return await arun_plan(lm, measure_for(lm).plan(items))
+
+
+def run_plan(lm: dspy.BaseLM, plan: Generator[list[Ask], Any, T]) -> T:
+    """Send what a plan asks for, round by round, and return what it makes of the replies."""
     try:
         asks = next(plan)
         while True:
@@ -103,10 +117,8 @@ def score(lm: dspy.BaseLM, items: Sequence[ScoreItem]) -> list[list[Likelihood]]
         return done.value
 
 
-async def ascore(lm: dspy.BaseLM, items: Sequence[ScoreItem]) -> list[list[Likelihood]]:
-    """The same as `score`, awaited."""
-    check_items(items)
-    plan = measure_for(lm).plan(items)
+async def arun_plan(lm: dspy.BaseLM, plan: Generator[list[Ask], Any, T]) -> T:
+    """The same as `run_plan`, awaited."""
     try:
         asks = next(plan)
         while True:
