@@ -1,42 +1,75 @@
-"""What the tests of programs share."""
+"""What the tests of programs share: a pool of fake communities, a base LLM that is never real, and scripted choices."""
 
 import importlib.util
-import math
 import sys
 import types
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import dspy
+import pytest
 
-from modplural.programs.engines.scoring import ScoreItem, Turn, read_scores, score_request
+from modplural.programs.community import CommunityLM
+from modplural.programs.engines.fake import fake_lm
+from modplural.programs.pool import CommunityPool
 
 if importlib.util.find_spec("modplural.programs.choice") is None:  # stands in until measured choice is there
 
     class MeasuredChoice(dspy.Predict):
         def __init__(self, signature: Any, strategy: str = "letters", channel: str | None = None) -> None:
             super().__init__(signature)
-            self.strategy, self.channel = strategy, channel
-
-        def forward(self, **inputs: Any) -> dspy.Prediction:
-            lm, _, signature, _, inputs = self._forward_preprocess(**inputs)
-            return self._measured(inputs, read_scores(lm(self._request(lm, signature, inputs))))
-
-        async def aforward(self, **inputs: Any) -> dspy.Prediction:
-            lm, _, signature, _, inputs = self._forward_preprocess(**inputs)
-            return self._measured(inputs, read_scores(await lm.acall(self._request(lm, signature, inputs))))
-
-        def _request(self, lm: Any, signature: Any, inputs: Any) -> Any:
-            shown = "\n".join(f"{name}: {value}" for name, value in inputs.items() if value and name != "options")
-            turns = (Turn("system", signature.instructions), Turn("user", shown))
-            return score_request(lm.model, [ScoreItem(turns, tuple(inputs["options"]))])
-
-        def _measured(self, inputs: Any, scores: Any) -> dspy.Prediction:
-            found = {o: math.exp(s.logprob) for o, s in zip(inputs["options"], scores[0], strict=True)}
-            probabilities = {option: p / sum(found.values()) for option, p in found.items()}
-            best = max(probabilities, key=lambda option: probabilities[option])
-            completion = {"choice": best, "probabilities": probabilities}
-            return self._forward_postprocess([completion], self.signature, **inputs)
 
     stand_in: Any = types.ModuleType("modplural.programs.choice")
     stand_in.MeasuredChoice = MeasuredChoice
     sys.modules["modplural.programs.choice"] = stand_in
+
+SAYINGS = {
+    "care": "Kindness protects somebody fragile. More follows.",
+    "fairness": "Justice demands impartial treatment. More follows.",
+    "liberty": "Freedom means consenting adults decide. More follows.",
+}
+
+Run = Callable[..., Awaitable[dspy.Prediction]]
+Probabilities = Callable[[Mapping[str, Any]], dict[str, float]]
+
+
+class ScriptedChoice(dspy.Predict):
+    """A choice whose probabilities a test writes, from the inputs; it asks no LM and remembers its inputs."""
+
+    def __init__(self, signature: type[dspy.Signature], probabilities: Probabilities) -> None:
+        super().__init__(signature)
+        self.probabilities = probabilities
+        self.asked: list[dict[str, Any]] = []
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        self.asked.append(dict(inputs))
+        found = self.probabilities(inputs)
+        completion = {"choice": max(found, key=lambda option: found[option]), "probabilities": found}
+        return self._forward_postprocess([completion], self.signature, **inputs)
+
+    async def aforward(self, **inputs: Any) -> dspy.Prediction:
+        return self.forward(**inputs)
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedChoice]:
+    return ScriptedChoice
+
+
+@pytest.fixture(params=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Calls a program, once in threads and once under asyncio."""
+
+    async def called(program: dspy.Module, *args: Any, **kwargs: Any) -> dspy.Prediction:
+        return program(*args, **kwargs) if request.param == "sync" else await program.acall(*args, **kwargs)
+
+    return called
+
+
+@pytest.fixture
+def pool() -> CommunityPool:
+    """Three communities, each with an LM of its own that always says the same."""
+    return CommunityPool(
+        CommunityLM(name, fake_lm({"": saying}, name=name, num_retries=0), description=f"Those who cherish {name}.")
+        for name, saying in SAYINGS.items()
+    )
