@@ -29,7 +29,9 @@ def build_lm(config: LMConfig) -> dspy.LM:
         settings["api_base"] = config.api_base
     if config.api_key_env:
         settings["api_key"] = _read_key(config.api_key_env, config.model)
-    return dspy.LM(config.model, **settings)
+    lm = dspy.LM(config.model, **settings)
+    lm.built_from = config  # a saved program names the variable of the key, which the LM itself cannot tell
+    return lm
 
 
 def _read_key(variable: str, model: str) -> str:

@@ -4,12 +4,16 @@ This file knows that a program answers questions in steps; it must not know any 
 """
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import dspy
+from dspy.predict.parameter import Parameter
 
+from .errors import SavedProgramError
 from .question import Question, Use
+from .saved_state import check_state
 from .steps import Call, Steps, adrive, drive
 
 M = TypeVar("M", bound="Stepped")
@@ -87,6 +91,77 @@ class Program(Stepped):
         (answer,) = yield [Call(choose, {**inputs, "options": list(options)}, self.base)]
         return {"option": answer.choice, "probabilities": dict(answer.probabilities)}
 
+    def save(self, path: str | Path, save_program: bool = False, modules_to_serialize: Any = None) -> None:
+        """Write the program as a folder of JSON, for `modplural.load`: no secrets, and nothing that is executed.
+
+        A path that ends in `.json` gets DSPy's own state file instead, since DSPy's optimizers write their candidates
+        that way; `load` on a program of the same make reads it.
+
+        Args:
+            path: A folder; a saved program that is there is replaced.
+            save_program: Refused: DSPy's form of saved programs is a pickle.
+            modules_to_serialize: Refused, as above.
+
+        Raises:
+            FileExistsError: There is something at the path that is no saved program.
+            SavedProgramError: The program cannot be saved; the message says why.
+        """
+        from .saving import save_program as write  # which knows all programs, this one among them
+
+        if save_program or modules_to_serialize or Path(path).suffix == ".pkl":
+            raise SavedProgramError("pickles run code when they are read, so no program is saved as one; give a folder")
+        if Path(path).suffix == ".json":
+            super().save(path)
+        else:
+            write(self, path)
+
+    def load(self, path: str | Path, allow_pickle: bool = False, allow_unsafe_lm_state: bool = False) -> None:
+        """Take over what a saved program of the same kind and communities has learned; LMs stay those of this program.
+
+        Args:
+            path: A folder, or a DSPy state file that ends in `.json`.
+            allow_pickle: Refused.
+            allow_unsafe_lm_state: Refused.
+
+        Raises:
+            SavedProgramError: It is no saved program, or one that does not fit this one.
+        """
+        from .saving import load_into
+
+        if allow_pickle or allow_unsafe_lm_state or Path(path).suffix == ".pkl":
+            raise SavedProgramError("programs are loaded from JSON, and their LMs are given to them; give a folder")
+        if Path(path).suffix == ".json":
+            super().load(path)
+        else:
+            load_into(self, path)
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
+        """The state of the parameters, without the LMs that optimizers may have set on predictors."""
+        return {
+            name: _unbound(parameter).dump_state(json_mode=json_mode) for name, parameter in self.named_parameters()
+        }
+
+    def load_state(self, state: Mapping[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
+        """Take a dumped state, checked by name and type first.
+
+        Raises:
+            SavedProgramError: It does not fit; nothing of it was taken.
+        """
+        check_state(self, state)
+        try:
+            super().load_state(state)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SavedProgramError(f"the state cannot be taken: {error}") from error
+
     def get_lm(self) -> dspy.LM:
         """The base LLM: what DSPy takes for the LM of this program when it wants further samples of its answers."""
         return self.base
+
+
+def _unbound(parameter: Parameter) -> Any:
+    """The parameter, or its like without an LM."""
+    if getattr(parameter, "lm", None) is None:
+        return parameter
+    unbound = copy(parameter)
+    unbound.lm = None
+    return unbound
