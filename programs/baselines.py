@@ -29,7 +29,7 @@ class _Direct(Program):
         self.respond = dspy.Predict(respond)
         self.respond_for = dspy.Predict(respond_for)
         self.choose = MeasuredChoice(choose)
-        self.choose_for = MeasuredChoice(choose_for, channel="attribute")
+        self.choose_for = MeasuredChoice(choose_for)
 
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Ask."""

@@ -37,7 +37,7 @@ class Distributional(Mode):
         """Bind the base LLM and the communities."""
         super().__init__(base, pool, failures=failures)
         self.pooling = Setting("the pooling method", "linear", METHODS)
-        self.choose = MeasuredChoice(Choose, channel="message")
+        self.choose = MeasuredChoice(Choose)
 
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Hear the communities, measure a distribution for each, pool them."""

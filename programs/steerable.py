@@ -32,7 +32,7 @@ class Steerable(Mode):
         super().__init__(base, pool, failures=failures)
         self.select = MeasuredChoice(Select, channel="attribute")
         self.respond = dspy.Predict(Answer)
-        self.choose = MeasuredChoice(Choose, channel="message")
+        self.choose = MeasuredChoice(Choose)
 
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Hear the communities, select one message, answer with it."""

@@ -1,8 +1,5 @@
 """What the tests of programs share: a pool of fake communities, a base LLM that is never real, and scripted choices."""
 
-import importlib.util
-import sys
-import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -12,16 +9,6 @@ import pytest
 from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.pool import CommunityPool
-
-if importlib.util.find_spec("modplural.programs.choice") is None:  # stands in until measured choice is there
-
-    class MeasuredChoice(dspy.Predict):
-        def __init__(self, signature: Any, strategy: str = "letters", channel: str | None = None) -> None:
-            super().__init__(signature)
-
-    stand_in: Any = types.ModuleType("modplural.programs.choice")
-    stand_in.MeasuredChoice = MeasuredChoice
-    sys.modules["modplural.programs.choice"] = stand_in
 
 SAYINGS = {
     "care": "Kindness protects somebody fragile. More follows.",
