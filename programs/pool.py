@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import dspy
 
 from .community import CommunityLM
-from .config import PoolConfig
 from .errors import CommunityError, EmptyPoolError, UnknownCommunityError, reason
 from .learned import Weights
-from .lms import build_lm
 from .messages import Message, one_line
 from .program import Stepped
 from .steps import Steps
@@ -97,27 +94,6 @@ class CommunityPool(Stepped):
         self.weights = Weights()
         for community in communities:
             self.add(community)
-
-    @classmethod
-    def from_config(cls, config: PoolConfig) -> "CommunityPool":
-        """Make the communities of a configuration; LMs that are configured alike are one.
-
-        Raises:
-            LookupError: The environment variable for a server's key is unset.
-            ValueError: A `local/` model or adapter cannot be found or used.
-        """
-        build = cache(build_lm)
-        pool = cls()
-        for member in config.communities:
-            community = CommunityLM(
-                member.name,
-                build(config.community_lm(member)),
-                description=member.description,
-                persona=member.persona,
-                examples=[dspy.Example(query=example.query, message=example.message) for example in member.examples],
-            )
-            pool.add(community, member.weight)
-        return pool
 
     def add(self, community: CommunityLM, weight: float = 1.0) -> None:
         """Add a community at the end.
