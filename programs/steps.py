@@ -74,7 +74,7 @@ async def adrive(steps: Steps[T]) -> T:
     try:
         calls = next(steps)
         while True:
-            calls = _resume(steps, calls, await asyncio.gather(*map(_aask, calls)))
+            calls = _resume(steps, calls, await _aask_all(calls))
     except StopIteration as end:
         return end.value
     finally:
@@ -148,6 +148,15 @@ def _ask(call: Call) -> _Outcome:
     except Exception as error:
         outcome.answer = error
     return outcome
+
+
+async def _aask_all(calls: Sequence[Call]) -> list[_Outcome]:
+    tasks = [asyncio.create_task(_aask(call)) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # all have ended, unless a listener raised or the program was cancelled
+            task.cancel()
 
 
 async def _aask(call: Call) -> _Outcome:

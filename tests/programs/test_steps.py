@@ -78,6 +78,21 @@ async def test_answers_are_told_as_they_arrive_in_the_thread_of_the_driver(run: 
     assert told == [("early", threading.current_thread()), ("late", threading.current_thread())]
 
 
+async def test_an_error_of_who_is_told_ends_the_program(run: Driver) -> None:
+    lm = fake_lm(lambda request: request.messages[-1].text, delays={"late": 0.2})
+    told: list[str] = []
+
+    def listen(prediction: dspy.Prediction) -> None:
+        told.append(prediction.answer)
+        raise BrokenPipeError("nobody reads on")
+
+    calls = [Call(predictor(), {"query": query}, lm, answered=listen) for query in ("late", "early")]
+    with pytest.raises(BrokenPipeError, match="nobody reads on"):
+        await run(ask(*calls))
+    await asyncio.sleep(0.3)
+    assert told == ["early"]
+
+
 async def test_an_uncaught_failure_is_raised_in_the_program_after_the_others_have_ended(run: Driver) -> None:
     lm = fake_lm({"bad": ValueError("it broke"), "good": "fine"}, delays={"good": 0.1}, num_retries=0)
     told: list[str] = []
