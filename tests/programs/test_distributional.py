@@ -111,3 +111,16 @@ def test_where_every_option_is_vetoed_nothing_is_invented() -> None:
 def test_tiny_probabilities_do_not_vanish() -> None:
     distributions = {"a": {"x": 1e-300, "y": 1e-300, "z": 1.0}}
     assert logarithmic_pool(distributions, {"a": 1.0})["x"] == pytest.approx(1e-300)
+
+
+async def test_distributions_are_measured_on_the_base_llm(run: Any, pool: CommunityPool) -> None:
+    def likelihood(prompt: str, continuation: str) -> float:
+        agrees = continuation.strip().lower() == "yes"
+        return -0.1 if agrees == ("Kindness" in prompt) else -3.0
+
+    program = Distributional(fake_lm(likelihoods=likelihood, name="base"), pool)
+    found = await run(program, QUERY, options=["Lie", "Tell the truth"])
+    assert sum(found.probabilities.values()) == pytest.approx(1.0)
+    assert all(sum(shares.values()) == pytest.approx(1.0) for shares in found.per_community.values())
+    assert {request.model for request in program.base.engine.requests} == {"fake/base"}
+    assert len(program.base.engine.requests) >= len(pool)

@@ -107,3 +107,14 @@ def test_predictors_have_readable_names(program: Steerable) -> None:
         "choose",
     ]
     assert isinstance(program.get_lm(), dspy.LM)
+
+
+async def test_the_selection_is_measured_by_what_makes_the_attribute_likely(run: Any, pool: CommunityPool) -> None:
+    def likelihood(prompt: str, continuation: str) -> float:
+        return -1.0 if "Justice" in prompt and "justice" in continuation else -9.0
+
+    program = Steerable(fake_lm({"": "It depends."}, likelihood, name="base"), pool)
+    found = await run(program, QUERY, "justice")
+    assert found.selected == "fairness"
+    assert found.selection_probabilities["fairness"] > 0.9
+    assert sum(found.selection_probabilities.values()) == pytest.approx(1.0)
