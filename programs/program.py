@@ -6,7 +6,7 @@ This file knows that a program answers questions in steps; it must not know any 
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import dspy
 from dspy.predict.parameter import Parameter
@@ -15,8 +15,6 @@ from .errors import SavedProgramError
 from .question import Question, Use
 from .saved_state import check_state
 from .steps import Call, Steps, adrive, drive
-
-M = TypeVar("M", bound="Stepped")
 
 
 class Stepped(dspy.Module):
@@ -34,7 +32,7 @@ class Stepped(dspy.Module):
         """The logic: yield batches of calls, return the prediction."""
         raise NotImplementedError(f"{type(self).__name__} says nothing about its steps")
 
-    def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy everything but the LMs.
 
         Optimizers copy a program for every candidate. An LM is a connection with a history; it is neither part of what

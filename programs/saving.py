@@ -5,6 +5,7 @@ parameters. LMs are described, never stored: keys come from the environment agai
 there are.
 """
 
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -43,6 +44,8 @@ PROGRAMS: Mapping[str, type[Program]] = {
     "mixture_of_experts": MixtureOfExperts,
 }
 """The programs that can be saved, by the name they are saved under."""
+
+_logger = logging.getLogger(__name__)
 
 _PACKAGES = ("modplural", "dspy", "torch", "transformers", "peft")
 
@@ -142,6 +145,10 @@ def _manifest(program: Program) -> Manifest:
             f"{type(program).__name__} could not be made again from a folder; programs that can are"
             f" {', '.join(PROGRAMS)}. Save the state of others with save('<name>.json')"
         )
+    for place, predictor in program.named_predictors():
+        if predictor.config:
+            settings = ", ".join(predictor.config)
+            _logger.warning("of %s these settings are not saved: %s; set them on its LM instead", place, settings)
     pool = getattr(program, "pool", ())
     return Manifest(
         format=FORMAT,

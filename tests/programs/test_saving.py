@@ -142,6 +142,13 @@ def test_no_secret_is_written_anywhere(tmp_path: Path, caplog: pytest.LogCapture
     assert load(tmp_path / "saved").base.kwargs["api_base"] == "http://host:8000/v1"
 
 
+def test_settings_of_predictors_are_not_lost_in_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program = served(Overton)
+    program.restate.update_config(max_tokens=40)
+    program.save(tmp_path / "saved")
+    assert caplog.messages == ["of restate these settings are not saved: max_tokens; set them on its LM instead"]
+
+
 def test_a_key_is_read_again_from_the_variable_it_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "canary-key")
     Vanilla(build_lm(LMConfig(model="openai/any", api_key_env="SOME_KEY"))).save(tmp_path / "saved")
