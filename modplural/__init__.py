@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .poolfile import load_pool
+    from .poolfile import load_pool, open_pool
     from .programs.adapters import PlainAdapter
     from .programs.baselines import MixtureOfExperts, Prompted, Vanilla
     from .programs.choice import MeasuredChoice
@@ -41,6 +41,7 @@ __all__ = [
     "load",
     "load_pool",
     "local_lm",
+    "open_pool",
 ]
 
 _MODULES = {
@@ -62,6 +63,7 @@ _MODULES = {
     "load": ".programs.saving",
     "load_pool": ".poolfile",
     "local_lm": ".programs.engines.local",
+    "open_pool": ".poolfile",
 }
 
 if not TYPE_CHECKING:  # a type checker that saw `__getattr__` would take every misspelt name for a real one

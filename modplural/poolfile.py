@@ -1,6 +1,7 @@
 """Reads a pool file, or a preset pool by its name, and says in which line a mistake is.
 
-This file knows where pools are written; what one may say is in `programs/config.py`.
+This file knows where pools are written; what one may say is in `programs/config.py`, and how its LMs are made in
+`programs/building.py`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from . import data
+from .programs.building import BuiltPool, build_pool
 from .programs.config import CommunityConfig, LMConfig, PoolConfig
 from .programs.config_fields import LOCAL, REFUSED
 from .yaml_lines import YamlDocument, YamlError, read_yaml
@@ -49,6 +51,23 @@ def load_pool(source: str | Path) -> PoolConfig:
         problems = (_describe(path, document, problem) for problem in error.errors())
         raise PoolFileError("\n".join(problems)) from error
     return _anchored(pool, path.absolute().parent)
+
+
+def open_pool(source: str | Path = "default") -> BuiltPool:
+    """Read a pool and make its LMs, for a mode such as `Overton(base, pool)`.
+
+    Args:
+        source: As for `load_pool`. The default pool answers offline, with no key.
+
+    Returns:
+        The base LLM and the pool, to be unpacked: `base, pool = open_pool("default")`.
+
+    Raises:
+        PoolFileError: The file cannot be used; see `load_pool`.
+        LookupError: An environment variable for a key is unset or empty.
+        ValueError: A `local/` model or an adapter cannot be found or used.
+    """
+    return build_pool(load_pool(source))
 
 
 def _preset_folder() -> Path:

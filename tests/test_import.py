@@ -31,6 +31,7 @@ def test_the_public_names_are_pinned() -> None:
         "load",
         "load_pool",
         "local_lm",
+        "open_pool",
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from modplural.poolfile import PoolFileError, load_pool, preset_names
+from modplural.poolfile import PoolFileError, load_pool, open_pool, preset_names
 from modplural.programs.config import PoolConfig
 
 SOUND = """\
@@ -107,6 +107,14 @@ def test_text_in_another_encoding_cannot_be_read(pool_file: Path) -> None:
     pool_file.write_bytes("persona: süß".encode("latin-1"))
     with pytest.raises(PoolFileError, match="cannot be read as UTF-8 text"):
         load_pool(pool_file)
+
+
+def test_a_pool_is_opened_in_one_line(pool_file: Path, tiny_model: Path, tiny_adapters: dict[str, Path]) -> None:
+    member = f"{{name: care, description: Those who care., adapter: {tiny_adapters['care']}, weight: 2}}"
+    pool_file.write_text(f"base: {{model: local/{tiny_model}}}\ncommunities:\n  - {member}\n", encoding="utf-8")
+    base, pool = open_pool(pool_file)
+    assert base.model.startswith("local/tiny@")
+    assert dict(pool.weights) == {"care": 2.0}
 
 
 @pytest.mark.parametrize("name", preset_names())
