@@ -1,0 +1,39 @@
+"""The commands put together, and the process that they run in."""
+
+import os
+import sys
+from io import TextIOWrapper
+
+import typer
+
+from .ask import ask
+from .communities import communities
+from .demo import demo
+from .run import run
+
+app = typer.Typer(
+    name="modplural",
+    help="Ask a base LLM together with a pool of community LMs: Modular Pluralism.",
+    epilog=(
+        "Exit codes: 0 done, 1 something failed, 2 wrong usage or settings, 130 interrupted. "
+        "MODPLURAL_DEBUG=1 shows where an error came from, MODPLURAL_CACHE names another folder for the embedded LM."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(ask)
+app.command()(run)
+app.add_typer(communities, name="communities")
+app.command()(demo)
+
+
+def main() -> None:
+    """Run the command line; the entry point of `modplural`."""
+    # Two busy OpenMP threads that spin for work slow each other down; DSPy would look for model prices on the network.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an LM may write what the terminal's encoding cannot show
+    app(prog_name="modplural")

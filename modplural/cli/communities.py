@@ -1,0 +1,101 @@
+"""`modplural communities`: who is in a pool, and whether everybody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from textwrap import shorten
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import typer
+
+from .options import DEFAULT_POOL, PoolOption
+from .session import FAILED, checking, described, in_a_thread, session
+
+if TYPE_CHECKING:
+    import dspy
+
+    from ..programs.config import LMConfig, PoolConfig
+
+    Ask: TypeAlias = Callable[[dspy.LM], str]
+
+communities = typer.Typer(help="Show the communities of a pool, or try them.", no_args_is_help=True)
+
+_QUESTION = "Is it right to help a stranger? Answer in one sentence."
+_SHOWN = 60
+
+
+@communities.command("list")
+def list_communities(pool: PoolOption = None) -> None:
+    """List the communities of a pool."""
+    with session() as terminal:
+        from . import show
+
+        config = _read(pool)
+        rows = [
+            [member.name, f"{member.weight:g}", _named(config.community_lm(member)), member.description]
+            for member in config.communities
+        ]
+        terminal.out.print(show.listing(["community", "weight", "LM", "description"], rows))
+        terminal.out.print(f"\nThe base LLM is {_named(config.base)}.", markup=False)
+
+
+@communities.command("check")
+def check_communities(pool: PoolOption = None) -> None:
+    """Ask the base LLM and every community one question; exit code 1 if one of them does not answer."""
+    with session() as terminal:
+        from . import show
+
+        config = _read(pool)
+        with terminal.notes.status("Asking everybody one question"):
+            trials = _try_all(config)
+        rows = [[trial.name, "ok" if trial.answered else "failed", trial.said] for trial in trials]
+        terminal.out.print(show.listing(["", "", ""], rows))
+        if not all(trial.answered for trial in trials):
+            raise typer.Exit(FAILED)
+
+
+class _Trial(NamedTuple):
+    """What somebody said, or why nothing."""
+
+    name: str
+    answered: bool
+    said: str
+
+
+def _read(pool: str | None) -> PoolConfig:
+    from ..poolfile import load_pool
+
+    with checking():
+        return load_pool(pool or DEFAULT_POOL)
+
+
+def _named(lm: LMConfig) -> str:
+    return lm.model + (f" + {lm.adapter}" if lm.adapter else "")
+
+
+def _try_all(config: PoolConfig) -> list[_Trial]:
+    from ..programs.baselines import Vanilla
+    from ..programs.building import build_community
+
+    asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, lambda lm: Vanilla(lm)(_QUESTION).response)]
+    for member in config.communities:
+        speak = partial(build_community, member)
+        asked.append((member.name, config.community_lm(member), lambda lm, speak=speak: speak(lm)(_QUESTION).message))
+    trials = [in_a_thread(partial(_try, *one)) for one in asked]
+    return [trial.result() for trial in trials]
+
+
+def _try(name: str, config: LMConfig, ask: Ask) -> _Trial:
+    from ..programs.errors import reason
+    from ..programs.lms import build_lm
+
+    try:
+        # A reply from the cache, or one at the fourth attempt, would not show that the LM answers.
+        lm = build_lm(config).copy(cache=False, num_retries=0)
+    except (ValueError, LookupError) as error:
+        return _Trial(name, False, described(error))
+    try:
+        return _Trial(name, True, shorten(ask(lm), _SHOWN, placeholder="…"))
+    except Exception as error:
+        return _Trial(name, False, reason(error, lm))

@@ -1,0 +1,120 @@
+"""`modplural run`: a program over a file of benchmark records, with a progress bar, resumable."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
+from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, described, in_a_thread, leave, session
+
+if TYPE_CHECKING:
+    from ..optimizers import Progress, RunReport
+    from ..programs.program import Program
+
+
+def run(
+    records: Annotated[Path, typer.Argument(metavar="FILE", help="Benchmark records: a JSON list.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="Gets the records with their answers.")],
+    mode: ModeOption = None,
+    baseline: BaselineOption = None,
+    program: ProgramOption = None,
+    pool: PoolOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Run the first so many records only.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Records under way at the same time.")] = 8,
+    seed: SeedOption = None,
+) -> None:
+    """Answer the records of a benchmark file; the same command continues a run that was interrupted."""
+    with session() as terminal:
+        made = make_program(mode, baseline, program, pool, seed)
+        report = run_records(terminal, made, records, output, limit=limit, workers=workers)
+        if not report.complete:
+            raise typer.Exit(FAILED)
+
+
+def run_records(
+    terminal: Terminal, program: Program, records: Path, output: Path, *, limit: int | None, workers: int
+) -> RunReport:
+    """Run a program over records with a progress bar, and say what became of them."""
+    from ..data import RecordFileError
+    from ..optimizers import journal_path, run_file
+
+    bar = _Bar(terminal)
+    try:
+        with bar:
+            report = in_a_thread(
+                lambda: run_file(program, records, output, limit=limit, workers=workers, on_progress=bar.show)
+            ).result()
+    except KeyboardInterrupt:
+        leave(f"Interrupted. What is answered is in {journal_path(output)}; the same command goes on.", INTERRUPTED)
+    except (RecordFileError, FileNotFoundError) as error:
+        raise WrongUsageError(described(error)) from error
+    _report(terminal, report)
+    return report
+
+
+class _Bar:
+    """A progress bar for a run, with the rate and the time left."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[failed]}", style="red"),
+            console=terminal.notes,
+            disable=not terminal.notes.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None, rate="", failed="")
+        self._started = False
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Show how far a run is. What an earlier run has done comes first and does not count as speed."""
+        if not self._started:
+            self._started = True
+            self._progress.reset(self._task, total=progress.total, completed=progress.done)
+        speed = self._progress.tasks[0].speed
+        self._progress.update(
+            self._task,
+            completed=progress.done,
+            rate=f"{speed:.2f} records/s" if speed else "",
+            failed=f"{progress.failed} failed" if progress.failed else "",
+        )
+
+
+def _report(terminal: Terminal, report: RunReport) -> None:
+    from . import show
+
+    counts = {
+        "answered now": report.answered,
+        "answered before": report.resumed,
+        "with one option only": len(report.settled),
+        "failed": len(report.failed),
+        "unreadable": len(report.bad),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    terminal.out.print(f"{report.output}: {report.rows} records of {report.task}, {said}", markup=False)
+    troubles: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for bad in report.bad:
+        troubles["unreadable", bad.reason].append(bad.index)
+    for failed in report.failed:
+        troubles["failed", failed.error].append(failed.index)
+    for index, failures in report.partial.items():
+        for name, why in failures.items():
+            troubles[f"without {name}", why].append(index)
+    if troubles:
+        rows = [[", ".join(map(str, indices)), what, why] for (what, why), indices in troubles.items()]
+        terminal.out.print(show.listing(["records", "", ""], rows))
