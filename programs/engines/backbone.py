@@ -5,16 +5,36 @@ This file knows the model; it must not know requests, threads or DSPy.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from .lora import AdapterStack, read_lora
+from .lora import AdapterStack
 from .prompts import ChatFormat
 from .slots import SlotCache
+from .weights import WeightsError
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What others need to know of a loaded model; it holds no weights.
+
+    Attributes:
+        chat: Makes prompts of chat turns, and text of tokens.
+        context: Most tokens of a prompt and its answer together.
+        turn_end: The token that ends an assistant turn, if any does.
+    """
+
+    chat: ChatFormat
+    context: int
+    turn_end: int | None
 
 
 class Backbone:
@@ -26,9 +46,10 @@ class Backbone:
         self.chat = ChatFormat(tokenizer)
         self.adapters = AdapterStack(self.model)
         self.device: torch.device = model.device
-        self.context: int = int(model.config.max_position_embeddings)
         self.end_tokens = _end_tokens(model, tokenizer)
-        self._window = _common_window(model.config)
+        context = int(model.config.max_position_embeddings)
+        self.facts = ModelFacts(self.chat, context, self.chat.turn_end(self.end_tokens))
+        self._window = _common_window(model)
         self._selected: torch.Tensor | None = None
         head: nn.Module = model.get_output_embeddings()
         head.register_forward_pre_hook(self._select)
@@ -47,12 +68,11 @@ class Backbone:
         Raises:
             AdapterError: It does not fit; the model is untouched.
         """
-        if key not in self.adapters:
-            self.adapters.add(key, read_lora(folder, self.model))
+        self.adapters.load(key, folder)
 
-    def new_cache(self) -> SlotCache:
-        """An empty slot cache for this model."""
-        return SlotCache(int(self.model.config.num_hidden_layers), self.device)
+    def new_cache(self, max_cells: int = 0) -> SlotCache:
+        """An empty slot cache for this model; it grows ahead of need up to `max_cells` positions (rows x longest)."""
+        return SlotCache(int(self.model.config.num_hidden_layers), self.device, max_cells)
 
     def prefill(
         self, cache: SlotCache, prompts: Sequence[Sequence[int]], adapters: Sequence[str | None]
@@ -139,22 +159,22 @@ class Backbone:
 
 
 def load_backbone(folder: Path, device: str | None = None, dtype: str | None = None) -> Backbone:
-    """Load a causal LM from a folder.
+    """Load a causal LM from a transformers model folder with safetensors weights.
 
     Args:
-        folder: A transformers model folder with safetensors weights.
-        device: For example "cpu" or "cuda:1"; CUDA if there is one when None.
-        dtype: For example "float32" or "bfloat16"; bfloat16 where it is fast when None.
+        folder: Where configuration, weights and tokenizer are.
+        device: Such as "cpu" or "cuda:1"; CUDA if there is one when None.
+        dtype: Such as "float32"; bfloat16 where it is fast when None.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    kind = getattr(torch, dtype) if dtype else _fast_dtype(chosen)
+    kind = _DTYPES[dtype] if dtype else _fast_dtype(chosen)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=kind, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -162,6 +182,16 @@ def load_backbone(folder: Path, device: str | None = None, dtype: str | None = N
         if bars:
             logging.enable_progress_bar()
     return Backbone(model.to(chosen), tokenizer)
+
+
+def check_names(device: str | None, dtype: str | None) -> None:
+    """Raise ValueError unless these name a device and a dtype, without touching any device."""
+    if dtype is not None and dtype not in _DTYPES:
+        raise ValueError(f"the in-process engine does not compute in dtype {dtype!r}, only in {', '.join(_DTYPES)}")
+    try:
+        torch.device(device or "cpu")
+    except RuntimeError as error:
+        raise ValueError(f"{device!r} names no device; name one as 'cpu', 'cuda' or 'cuda:1'") from error
 
 
 def _fast_dtype(device: torch.device) -> torch.dtype:
@@ -177,13 +207,19 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
 
 
-def _common_window(config: Any) -> int | None:
-    """The sliding window of models whose layers all have it (Mistral 7B v0.1); explicit masks must respect it."""
+def _common_window(model: Any) -> int | None:
+    """The sliding window of models whose layers all have it (Mistral 7B v0.1); explicit masks must respect it.
+
+    Raises:
+        WeightsError: Rows of different lengths cannot share a batch of this model: it takes no explicit positions, or
+            its layers attend in several ways.
+    """
+    config = model.config
     kinds = set(getattr(config, "layer_types", None) or ())
-    window = getattr(config, "sliding_window", None)
-    if len(kinds) > 1:
-        raise ValueError(
-            f"model type {config.model_type!r} mixes attention kinds {sorted(kinds)}, which the in-process engine does "
-            "not batch; serve it with vLLM and name it as hosted_vllm/<name>"
+    if len(kinds) > 1 or "position_ids" not in inspect.signature(model.forward).parameters:
+        raise WeightsError(
+            f"the in-process engine does not run models of type {config.model_type!r}; serve it with vLLM and name it "
+            "as hosted_vllm/<name>"
         )
+    window = getattr(config, "sliding_window", None)
     return int(window) if window and kinds != {"full_attention"} else None

@@ -1,7 +1,7 @@
 """Running generations: rows that decode together, join when there is room and leave when they are done.
 
-A row's result depends on its own prompt, adapter and settings only. This file knows token ids; it must not know requests
-or threads.
+A row's result depends on its own prompt, adapter and settings only. This file knows token ids; it must not know
+requests or threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import torch
 
 from .backbone import Backbone
 from .sampling import Draw, Sampling, choose_tokens
+
+_STOP_MARGIN = 8
+"""Tokens looked at before those that a stop text may span: tokenizers drop blanks where a text begins."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Generations:
     def __init__(self, backbone: Backbone, max_rows: int, max_cells: int) -> None:
         """An empty batch of at most `max_rows` rows and `max_cells` cache positions (rows x longest row)."""
         self._backbone = backbone
-        self._cache = backbone.new_cache()
+        self._cache = backbone.new_cache(max_cells)
         self._max_rows = max_rows
         self._max_cells = max_cells
         self.rows: list[Row] = []
@@ -95,17 +98,21 @@ class Generations:
         return len(everyone) <= self._max_rows and len(everyone) * max(s.room for s in everyone) <= self._max_cells
 
     def join(self, rows: Sequence[Row]) -> list[Row]:
-        """Run the prompts of new rows and draw their first tokens; returns those rows that are done at once."""
-        everyone = [*self.rows, *rows]
-        self._cache.reserve(len(everyone), max(row.spec.room for row in everyone))
+        """Run the prompts of new rows and draw their first tokens; returns those rows that are done at once.
+
+        Where that fails, none of them has joined.
+        """
+        self._cache.reserve(len(self.rows) + len(rows), max(row.spec.room for row in [*self.rows, *rows]))
         specs = [row.spec for row in rows]
         try:
             logits = self._backbone.prefill(self._cache, [s.prompt for s in specs], [s.adapter for s in specs])
+            self.rows += rows
+            return self._advance(logits, rows)
         except Exception:
+            for row in rows:
+                self.leave(row)
             self._cache.truncate(len(self.rows))
             raise
-        self.rows += rows
-        return self._advance(logits, list(rows))
 
     def step(self) -> list[Row]:
         """Generate one token for every row; returns the rows that are done and have left."""
@@ -115,7 +122,9 @@ class Generations:
         return self._advance(logits, self.rows)
 
     def leave(self, row: Row) -> None:
-        """Take a row out of the batch; the last row takes its slot."""
+        """Take a row out of the batch if it is in it; the last row takes its slot."""
+        if row not in self.rows:
+            return
         index = self.rows.index(row)
         self._cache.drop(index)
         last = self.rows.pop()
@@ -139,19 +148,27 @@ class Generations:
             if count is None:
                 continue
             logprobs = logits[index].log_softmax(dim=-1)
-            values, ids = logprobs.topk(count) if count else (logprobs[:0], logprobs[:0].long())
+            values, ids = logprobs.topk(min(count, len(logprobs)))
             top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
             row.scores.append(TokenScore(token, float(logprobs[token]), top))
 
     def _finished(self, row: Row) -> Generated | None:
         if row.tokens[-1] in self._backbone.end_tokens:
             return self._result(row, row.tokens[:-1], "stop")
-        if row.spec.stop:
+        if self._stops(row):
             text = self._backbone.chat.decode(row.tokens)
             cuts = [text.find(stop) for stop in row.spec.stop if stop in text]
             if cuts:
                 return self._result(row, row.tokens, "stop", text[: min(cuts)])
         return self._result(row, row.tokens, "length") if len(row.tokens) >= row.spec.max_tokens else None
+
+    def _stops(self, row: Row) -> bool:
+        """Whether a stop text may just have been completed: only the last few tokens can have done that."""
+        if not row.spec.stop:
+            return False
+        reach = max(len(stop.encode()) for stop in row.spec.stop) + _STOP_MARGIN
+        tail = self._backbone.chat.decode(row.tokens[-reach:])
+        return any(stop in tail for stop in row.spec.stop)
 
     def _result(
         self, row: Row, tokens: Sequence[int], finish: Literal["stop", "length"], text: str | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from dspy.lm15 import DataPart, InvalidRequestError, Message, Request, Response, Usage
 
@@ -19,34 +19,36 @@ from .scoring import Likelihood, Turn
 
 @dataclass(frozen=True)
 class DeclaredJudgment:
-    """One judgment: its question, its keys in order, and a label for each key that has one."""
+    """One judgment: its question, its values in order, and a label for each key that has one."""
 
     name: str
-    kind: Literal["boolean", "choice", "ordered"]
-    keys: tuple[str, ...]
+    values: tuple[bool | int | str, ...]
     question: str
     labels: Mapping[str, str]
 
-    def turn(self) -> Turn:
-        """The question as a final user turn."""
-        lines = [f"- {key}: {self.labels[key]}" if key in self.labels else f"- {key}" for key in self.keys]
-        return Turn("user", "\n".join([self.question, *lines, "Reply with one of these, spelled as listed."]))
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The values as they are asked for and listed in the answer."""
+        return tuple("true" if value is True else "false" if value is False else str(value) for value in self.values)
 
-    def value(self, key: str) -> bool | int | str:
-        """The JSON value that a key stands for."""
-        return {"boolean": key == "true", "choice": key, "ordered": int(key) if self.kind == "ordered" else key}[
-            self.kind
-        ]
+    def asked_in(self, conversation: Sequence[Turn]) -> tuple[Turn, ...]:
+        """The conversation with the question at its end, in the last user turn if that comes last."""
+        lines = [f"- {key}: {self.labels[key]}" if key in self.labels else f"- {key}" for key in self.keys]
+        question = "\n".join([self.question, *lines, "Reply with one of these, spelled as listed."])
+        *before, last = conversation
+        if last.role != "user":  # two user turns in a row are what many chat templates refuse
+            return (*conversation, Turn("user", question))
+        return (*before, Turn("user", f"{last.content}\n\n{question}"))
 
 
 def declared_judgments(request: Request) -> tuple[DeclaredJudgment, ...]:
     """The judgments of a request's response format; empty where it asks for anything else beside them."""
     schema = (request.config.response_format or {}).get("schema")
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping) or not properties:
+    if not isinstance(properties, Mapping):
         return ()
     found = [_read(str(name), entry) for name, entry in properties.items()]
-    return tuple(j for j in found if j is not None) if None not in found else ()
+    return tuple(judgment for judgment in found if judgment is not None) if None not in found else ()
 
 
 def judgments_response(
@@ -67,15 +69,15 @@ def judgments_response(
     probabilities: dict[str, dict[str, float]] = {}
     coverage: dict[str, float] = {}
     for judgment, row in zip(judgments, scores, strict=True):
-        likelihoods = [math.exp(score.logprob) for score in row]
         top = max(score.logprob for score in row)
         if top == -math.inf:
             raise InvalidRequestError(f"no key of judgment {judgment.name!r} has any likelihood")
         weights = [math.exp(score.logprob - top) for score in row]
-        found = {key: weight / sum(weights) for key, weight in zip(judgment.keys, weights, strict=True)}
-        value[judgment.name] = judgment.value(max(found, key=found.__getitem__))
-        probabilities[judgment.name] = found
-        coverage[judgment.name] = sum(likelihoods)
+        value[judgment.name] = judgment.values[weights.index(max(weights))]
+        probabilities[judgment.name] = {
+            key: weight / sum(weights) for key, weight in zip(judgment.keys, weights, strict=True)
+        }
+        coverage[judgment.name] = sum(math.exp(score.logprob) for score in row)
     part = DataPart(value=value, probabilities=probabilities, method="candidate_sequence_likelihood")
     return Response(
         id=None,
@@ -92,18 +94,26 @@ def _read(name: str, entry: Any) -> DeclaredJudgment | None:
         return None
     question = str(entry.get("description") or name)
     if entry.get("type") == "boolean":
-        return DeclaredJudgment(name, "boolean", ("true", "false"), question, {})
-    branches = entry.get("anyOf") or [{"const": value} for value in entry.get("enum") or ()]
-    if not branches or not all(isinstance(branch, Mapping) and "const" in branch for branch in branches):
+        return DeclaredJudgment(name, (True, False), question, {})
+    branches = entry["anyOf"] if "anyOf" in entry else [{"const": value} for value in _listed(entry.get("enum"))]
+    if not _listed(branches) or not all(isinstance(branch, Mapping) and "const" in branch for branch in branches):
         return None
-    values = [branch["const"] for branch in branches]
-    keys = tuple(map(str, values))
-    labels = {key: _label(branch) for key, branch in zip(keys, branches, strict=True) if _label(branch)}
-    if all(isinstance(value, str) and value for value in values) and len(set(keys)) == len(keys):
-        return DeclaredJudgment(name, "choice", keys, question, labels)
-    if values == list(range(len(values))) and not any(isinstance(value, bool) for value in values):
-        return DeclaredJudgment(name, "ordered", keys, question, labels)
-    return None
+    values = tuple(branch["const"] for branch in branches)
+    labels = {str(branch["const"]): _label(branch) for branch in branches if _label(branch)}
+    return DeclaredJudgment(name, values, question, labels) if _are_choices(values) or _are_levels(values) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _are_choices(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, str) and value for value in values) and len(set(values)) == len(values)
+
+
+def _are_levels(values: Sequence[Any]) -> bool:
+    """Whether the values are the whole numbers from 0 up; True and False would pass for 1 and 0."""
+    return list(values) == list(range(len(values))) and not any(isinstance(value, bool) for value in values)
 
 
 def _label(branch: Mapping[str, Any]) -> str:

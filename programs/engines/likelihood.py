@@ -1,14 +1,15 @@
-"""Log-likelihoods of continuations, many at once, with every shared prefix computed once.
+"""Log-likelihoods of continuations, many at once, with shared prefixes computed once.
 
-Prompts and continuations of one request form a tree of tokens; the tree is laid out in one row, where each token attends
-to its ancestors only. One forward pass over some rows then gives every continuation's likelihood, with no generation.
-This file knows token ids and tensors; it must not know chat turns or requests.
+Prompts and continuations with a common beginning form a tree of tokens; a tree is laid out in one row, where each token
+attends to its ancestors only. One forward pass over some rows then gives every continuation's likelihood, with no
+generation. This file knows token ids and tensors; it must not know chat turns or requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from .backbone import Backbone
 from .scoring import Likelihood
 
 _HEAD_CHUNK = 256
+
+_BREAK_EVEN = 1000
+"""Width of a row, in tokens, at which attention across it costs as much as all else (measured on CPU, in bfloat16)."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +40,29 @@ class TokenTree:
     scored: list[list[tuple[int, int]]] = field(default_factory=list)
     _children: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def add(self, item: TokenItem) -> None:
-        """Insert an item; each continuation becomes a path of (node, next token) pairs."""
+    def add(self, prompt: Sequence[int], continuation: Sequence[int]) -> None:
+        """Insert a prompt (at least one token) and the continuation to score: a path of (node, next token) pairs."""
         node = -1
-        for token in item.prompt:
+        for token in prompt:
             node = self._child(node, token)
-        for continuation in item.continuations:
-            at, path = node, []
-            for position, token in enumerate(continuation):
-                path.append((at, token))
-                if position < len(continuation) - 1:
-                    at = self._child(at, token)
-            self.scored.append(path)
+        path = [(node, continuation[0])]
+        for token, following in pairwise(continuation):
+            node = self._child(node, token)
+            path.append((node, following))
+        self.scored.append(path)
 
-    def _child(self, parent: int, token: int) -> int:
-        key = (parent, token)
-        if key not in self._children:
-            self._children[key] = len(self.tokens)
-            self.tokens.append(token)
-            self.parents.append(parent)
-        return self._children[key]
+    def shared(self, sequence: Sequence[int]) -> int:
+        """How many tokens at the beginning of a sequence are in the tree already."""
+        node = -1
+        for depth, token in enumerate(sequence):
+            found = self._children.get((node, token))
+            if found is None:
+                return depth
+            node = found
+        return len(sequence)
 
     def layout(self) -> tuple[np.ndarray, np.ndarray]:
-        """Depth of every node, shape (nodes,), and who attends to whom, shape (nodes, nodes), both in insertion order."""
+        """Depth of every node, shape (nodes,), and whom it attends to, shape (nodes, nodes), in insertion order."""
         size = len(self.tokens)
         depths = np.zeros(size, dtype=np.int64)
         attends = np.zeros((size, size), dtype=bool)
@@ -69,28 +73,41 @@ class TokenTree:
             attends[node, node] = True
         return depths, attends
 
+    def _child(self, parent: int, token: int) -> int:
+        key = (parent, token)
+        if key not in self._children:
+            self._children[key] = len(self.tokens)
+            self.tokens.append(token)
+            self.parents.append(parent)
+        return self._children[key]
+
 
 def plant(items: Sequence[TokenItem], limit: int) -> list[TokenTree]:
-    """Gather items into trees of about `limit` tokens, in order; a tree holds at least one item."""
-    trees = [TokenTree()]
+    """Gather items into trees, in order, wherever what they share is worth more than the wider row costs.
+
+    Args:
+        items: What to score.
+        limit: Most tokens of a tree, unless a single prompt and continuation are longer.
+    """
+    trees: list[TokenTree] = []
     for item in items:
-        longest = len(item.prompt) + sum(len(c) - 1 for c in item.continuations)
-        if trees[-1].tokens and len(trees[-1].tokens) + longest > limit and not _shares(trees[-1], item, limit):
-            trees.append(TokenTree())
-        trees[-1].add(item)
+        for continuation in item.continuations:
+            sequence = [*item.prompt, *continuation[:-1]]
+            if not trees or not _worth_joining(trees[-1], sequence, limit):
+                trees.append(TokenTree())
+            trees[-1].add(item.prompt, continuation)
     return trees
 
 
-def _shares(tree: TokenTree, item: TokenItem, limit: int) -> bool:
-    """Whether the item still fits because most of its prompt is in the tree already."""
-    node, new = -1, sum(len(c) - 1 for c in item.continuations)
-    for depth, token in enumerate(item.prompt):
-        child = tree._children.get((node, token))
-        if child is None:
-            new += len(item.prompt) - depth
-            break
-        node = child
-    return len(tree.tokens) + new <= limit
+def _worth_joining(tree: TokenTree, sequence: Sequence[int], limit: int) -> bool:
+    size, alone = len(tree.tokens), len(sequence)
+    joint = size + alone - tree.shared(sequence)
+    return joint <= limit and _cost(joint) <= _cost(size) + _cost(alone)
+
+
+def _cost(width: int) -> int:
+    """Relative cost of a row of so many tokens."""
+    return width * (_BREAK_EVEN + width)
 
 
 def score_trees(

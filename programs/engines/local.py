@@ -1,7 +1,8 @@
 """The in-process engine: DSPy's engine contract over one shared model and, for each engine, at most one adapter.
 
-Engines of the same base share one worker, so that requests to different adapters meet in one batch and the base weights
-are in memory once. This file binds requests, model sources and the worker together; each of them is described elsewhere.
+Engines of the same base share one worker, so that requests to different adapters meet in one batch and the base
+weights are in memory once. This file binds requests, model sources and the worker together; each of them is described
+elsewhere.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Self
 import dspy
 from dspy.lm15 import (
     ConfigurationError,
+    InvalidRequestError,
     LM15Error,
     ProviderError,
     Request,
@@ -28,13 +30,14 @@ from dspy.lm15 import (
     response_to_events,
 )
 
-from .backbone import load_backbone
+from .backbone import ModelFacts, check_names, load_backbone
 from .judgments import declared_judgments, judgments_response
 from .likelihood import TokenItem
 from .lora import AdapterError
-from .lora_files import AdapterSource, resolve_adapter
-from .models import ModelSource, model_string, resolve_model
-from .scoring import EXTENSION, ScoreItem, read_items, score_response
+from .lora_files import resolve_adapter
+from .models import ModelSource, WeightsError, model_string, resolve_model
+from .prompts import PromptError
+from .scoring import EXTENSION, ScoreItem, Turn, read_items, score_response
 from .translate import SUPPORTED, check_fits, check_supported, generated_response, generation_spec, read_turns
 from .worker import EngineClosedError, GenerateJob, ScoreJob, ScoreResult, Worker, default_limits
 
@@ -47,6 +50,17 @@ class _Started:
 
     future: Future[Any]
     respond: Callable[[Any], Response]
+
+    def wait(self) -> Response:
+        """Block until it is done; whoever is interrupted meanwhile takes it out of its batch."""
+        try:
+            return self.respond(self.future.result())
+        finally:
+            self.future.cancel()
+
+    async def awaited(self) -> Response:
+        """The same for a task, whose cancellation reaches the future."""
+        return self.respond(await asyncio.wrap_future(self.future))
 
 
 class LocalEngine:
@@ -75,8 +89,9 @@ class LocalEngine:
             dtype: Such as "float32"; chosen automatically when None.
 
         Raises:
-            ValueError: The model or the adapter cannot be found or used; the message says why.
+            ValueError: The model, adapter, device or dtype cannot be found or used; the message says why.
         """
+        check_names(device, dtype)
         if not model.startswith(_PREFIX):
             raise ValueError(
                 f"the in-process engine runs models named {_PREFIX}<name, folder or hub id>, not {model!r}"
@@ -95,8 +110,7 @@ class LocalEngine:
     def complete(self, request: Request) -> Response:
         """Answer one request; blocks until it is done."""
         with _canonical_errors(request.model):
-            started = self._start(request)
-            return started.respond(started.future.result())
+            return self._start(request).wait()
 
     def stream(self, request: Request) -> Iterator[Any]:
         """The events of a completed answer."""
@@ -135,31 +149,28 @@ class LocalEngine:
         turns = read_turns(request)
         judgments = declared_judgments(request)
         if judgments:
-            asked = [ScoreItem((*turns, judgment.turn()), judgment.keys) for judgment in judgments]
+            asked = [ScoreItem(judgment.asked_in(turns), judgment.keys) for judgment in judgments]
             return self._score(
                 asked, lambda result: judgments_response(request, judgments, result.scores, _usage(result)), closed=True
             )
-        backbone = self._lease.worker.backbone()
-        prompt = backbone.chat.encode(turns)
-        spec = generation_spec(request.config, prompt, self._key, backbone.context)
-        job = GenerateJob(spec, self._folder)
+        return self._generate(request, turns)
+
+    def _generate(self, request: Request, turns: Sequence[Turn]) -> _Started:
+        facts = self._lease.worker.facts()
+        prompt = facts.chat.encode(turns)
+        job = GenerateJob(generation_spec(request.config, prompt, self._key, facts.context), self._folder)
         self._lease.worker.submit(job)
-        chat = backbone.chat
-        return _Started(job.future, lambda result: generated_response(request, result, len(prompt), chat.token_text))
+        return _Started(
+            job.future, lambda result: generated_response(request, result, len(prompt), facts.chat.token_text)
+        )
 
     def _score(
         self, items: Sequence[ScoreItem], respond: Callable[[ScoreResult], Response], closed: bool = False
     ) -> _Started:
         """Queue a likelihood job; `closed` scores the end of the turn with each continuation, so "1" is not "10"."""
-        backbone = self._lease.worker.backbone()
-        ending = (min(backbone.end_tokens),) if closed else ()
-        encoded = []
-        for item in items:
-            prompt = tuple(backbone.chat.encode(item.prompt))
-            continuations = [(*backbone.chat.encode_continuation(text), *ending) for text in item.continuations]
-            check_fits(len(prompt) + max(map(len, continuations)), backbone.context)
-            encoded.append(TokenItem(prompt, tuple(continuations)))
-        job = ScoreJob(encoded, self._key, self._folder)
+        facts = self._lease.worker.facts()
+        ending = (facts.turn_end,) if closed and facts.turn_end is not None else ()
+        job = ScoreJob([_encoded(item, facts, ending) for item in items], self._key, self._folder)
         self._lease.worker.submit(job)
         return _Started(job.future, respond)
 
@@ -188,8 +199,13 @@ class AsyncLocalEngine:
     async def complete(self, request: Request) -> Response:
         """Answer one request; cancelling the task takes it out of its batch."""
         with _canonical_errors(request.model):
-            started = await asyncio.to_thread(self._engine._start, request)
-            return started.respond(await asyncio.wrap_future(started.future))
+            starting = asyncio.ensure_future(asyncio.to_thread(self._engine._start, request))
+            try:
+                started = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                starting.add_done_callback(_forget)  # the thread goes on and will have queued the request
+                raise
+            return await started.awaited()
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """The events of a completed answer."""
@@ -238,25 +254,39 @@ def local_lm(
     return dspy.LM(engine.model, engine=engine, async_engine=AsyncLocalEngine(engine), **settings)
 
 
+def _forget(starting: asyncio.Future[_Started]) -> None:
+    """Take a request that was started in vain out of its batch."""
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().future.cancel()
+
+
+def _encoded(item: ScoreItem, facts: ModelFacts, ending: tuple[int, ...]) -> TokenItem:
+    prompt = tuple(facts.chat.encode(item.prompt))
+    continuations = tuple((*facts.chat.encode_continuation(text), *ending) for text in item.continuations)
+    check_fits(len(prompt) + max(map(len, continuations)), facts.context)
+    return TokenItem(prompt, continuations)
+
+
 def _usage(result: ScoreResult) -> Usage:
     return Usage(input_tokens=result.tokens, output_tokens=0)
 
 
 class _Lease:
-    """A share in one worker: the last engine that lets go of it frees the model."""
+    """A share in one worker: when the last engine lets go of it, the model is freed."""
 
     def __init__(self, source: ModelSource, device: str | None, dtype: str | None) -> None:
         self.worker = Worker(lambda: load_backbone(source.path(), device, dtype), default_limits)
-        weakref.finalize(self, self.worker.close)
+        # Only told to stop: this may run in any thread, between any two lines, where waiting could lock up.
+        weakref.finalize(self, self.worker.stop).atexit = False
 
 
-_leases: weakref.WeakValueDictionary[tuple[str, str, str, str], _Lease] = weakref.WeakValueDictionary()
+_leases: weakref.WeakValueDictionary[tuple[str | None, ...], _Lease] = weakref.WeakValueDictionary()
 _leases_lock = threading.Lock()
 
 
 def _lease(source: ModelSource, device: str | None, dtype: str | None) -> _Lease:
     """The lease all engines of this base, device and dtype share: one copy of the weights."""
-    key = (source.name, source.revision, device or "", dtype or "")
+    key = (source.name, source.revision, device, dtype)
     with _leases_lock:
         lease = _leases.get(key)
         if lease is None or lease.worker.closed:
@@ -271,8 +301,10 @@ def _canonical_errors(model: str) -> Iterator[None]:
         yield
     except LM15Error:
         raise
-    except AdapterError as error:
+    except (AdapterError, WeightsError) as error:
         raise UnsupportedModelError(str(error)) from error
+    except PromptError as error:
+        raise InvalidRequestError(str(error)) from error
     except EngineClosedError as error:
         raise ConfigurationError(f"{model}: {error}; make a new LM to use it again") from error
     except Exception as error:

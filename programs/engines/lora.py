@@ -10,88 +10,123 @@ rank-stabilized adapters).
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 _PREFIX = "base_model.model."
-_IGNORED = frozenset(
-    "task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r target_modules "
-    "exclude_modules lora_alpha lora_dropout use_rslora init_lora_weights layers_to_transform layers_pattern rank_pattern "
-    "alpha_pattern megatron_config megatron_core loftq_config eva_config corda_config runtime_config qalora_group_size "
-    "ensure_weight_tying lora_ga_config".split()
+_NEUTRAL = frozenset(
+    "task_type auto_mapping peft_version base_model_name_or_path revision inference_mode target_modules "
+    "exclude_modules lora_dropout layers_to_transform layers_pattern megatron_config megatron_core loftq_config "
+    "eva_config corda_config lora_ga_config runtime_config qalora_group_size ensure_weight_tying".split()
 )
-"""LoRA settings that are either honoured or only matter in training; any other one that is set is refused by name."""
+"""LoRA settings that only matter in training; any other one that is set, and not honoured, is refused by name."""
+_UNSET: tuple[Any, ...] = (None, False, "none", [], {})
 
 
 class AdapterError(ValueError):
     """An adapter that cannot be used with this base model; the model is untouched."""
 
 
-@dataclasses.dataclass(frozen=True)
+class _LoraConfig(BaseModel):
+    """What counts of an `adapter_config.json`; `init_lora_weights` lists the starts that leave the base as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    peft_type: Literal["LORA"]
+    r: PositiveInt
+    lora_alpha: float
+    use_rslora: bool = False
+    rank_pattern: dict[re.Pattern[str], PositiveInt] | None = None
+    alpha_pattern: dict[re.Pattern[str], float] | None = None
+    init_lora_weights: bool | Literal["gaussian", "eva", "orthogonal", "mica"] | None = True
+
+    def scale(self, module: str, rank: int) -> float:
+        """What `B A x` of a module is multiplied by."""
+        alpha = _by_pattern(self.alpha_pattern, module, self.lora_alpha)
+        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+    def rank(self, module: str) -> int:
+        """The rank that a module's matrices should have."""
+        return int(_by_pattern(self.rank_pattern, module, self.r))
+
+
+@dataclass(frozen=True)
 class LoraWeights:
     """One adapter's matrices by module name: A of shape (rank, inputs), B of shape (outputs, rank), scale included."""
 
     matrices: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
 
 
-def read_lora(folder: Path, model: nn.Module) -> LoraWeights:
-    """Read a PEFT LoRA adapter and check that it fits the model, without touching the model.
+def read_lora(folder: Path, linears: Mapping[str, nn.Linear]) -> LoraWeights:
+    """Read a PEFT LoRA adapter and check that it fits a model, without touching the model.
 
     Args:
         folder: Holds `adapter_config.json` and `adapter_model.safetensors`.
-        model: The base model, with or without adapters stacked on it.
+        linears: The model's linear layers by name, as far as adapters may change them.
 
     Raises:
         AdapterError: The adapter is not plain LoRA, is damaged, or does not fit; the message says why.
     """
     config = _read_config(folder)
     halves: dict[str, dict[str, torch.Tensor]] = {}
-    for key, tensor in _read_tensors(folder / "adapter_model.safetensors"):
+    for key, tensor in _read_tensors(folder / "adapter_model.safetensors").items():
         module, side = _split_key(key, folder)
         halves.setdefault(module, {})[side] = tensor
     if not halves:
         raise AdapterError(f"adapter {folder} holds no LoRA matrices")
-    targets = {name: _base_linear(module) for name, module in model.named_modules() if isinstance(module, nn.Module)}
-    return LoraWeights({n: _checked(n, sides, targets.get(n), config, folder) for n, sides in halves.items()})
+    return LoraWeights({name: _checked(name, sides, linears, config, folder) for name, sides in halves.items()})
 
 
 class AdapterStack:
     """The adapters stacked on one model. Not thread-safe: one thread owns the model."""
 
-    def __init__(self, model: nn.Module) -> None:
-        """Prepare a stack over `model`; nothing changes until an adapter is added."""
+    def __init__(self, model: Any) -> None:
+        """Prepare a stack over a transformers causal LM; nothing changes until an adapter is added."""
         self._model = model
-        self._indices: dict[str, int] = {}
+        head = model.get_output_embeddings()
+        self._linears = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear) and module is not head
+        }
+        self._stacked: dict[str, StackedLinear] = {}
+        self._numbers = itertools.count()
+        self._loaded: dict[str, int] = {}
         self._routing = _Routing()
 
-    def __contains__(self, key: str) -> bool:
-        """Whether an adapter was added under this key."""
-        return key in self._indices
+    def load(self, key: str, folder: Path) -> None:
+        """Stack the adapter in `folder` under `key` if it is not there yet.
 
-    def add(self, key: str, weights: LoraWeights) -> None:
-        """Stack one more adapter under `key`."""
-        index = len(self._indices)
-        for name, (down, up) in weights.matrices.items():
-            module = self._model.get_submodule(name)
-            if not isinstance(module, StackedLinear):
-                assert isinstance(module, nn.Linear)
-                module = StackedLinear(module, self._routing)
-                parent, _, leaf = name.rpartition(".")
-                setattr(self._model.get_submodule(parent), leaf, module)
-            module.stack(index, down, up)
-        self._indices[key] = index
+        Raises:
+            AdapterError: It does not fit; the model is untouched.
+        """
+        if key in self._loaded:
+            return
+        number = next(self._numbers)  # never given twice: a load that ran out of memory leaves matrices of its number
+        for name, (down, up) in read_lora(folder, self._linears).matrices.items():
+            self._layer(name).stack(number, down, up)
+        self._loaded[key] = number
 
     def route(self, keys: Sequence[str | None]) -> None:
         """Send each row of the next forward passes through its adapter; None is the base model."""
-        rows = [-1 if key is None else self._indices[key] for key in keys]
-        self._routing.set(rows)
+        self._routing.set([-1 if key is None else self._loaded[key] for key in keys])
+
+    def _layer(self, name: str) -> StackedLinear:
+        if name not in self._stacked:
+            self._stacked[name] = StackedLinear(self._linears[name], self._routing)
+            self._model.set_submodule(name, self._stacked[name])
+        return self._stacked[name]
 
 
 class StackedLinear(nn.Module):
@@ -116,22 +151,23 @@ class StackedLinear(nn.Module):
         """The base layer's weight, which some models look at."""
         return self.base.weight
 
-    def stack(self, index: int, down: torch.Tensor, up: torch.Tensor) -> None:
-        """Add adapter `index`: down of shape (rank, inputs), up of shape (outputs, rank)."""
-        self.owners += (index,) * down.shape[0]
-        self.joint = torch.cat([self.joint, down.to(self.joint)])
-        self.up = torch.cat([self.up, up.T.to(self.up)])
-        self.base.weight.data = self.joint[: self.base.out_features]
+    def stack(self, number: int, down: torch.Tensor, up: torch.Tensor) -> None:
+        """Add adapter `number`: down of shape (rank, inputs), up of shape (outputs, rank)."""
+        joint, stacked_up = torch.cat([self.joint, down]), torch.cat([self.up, up.T])
+        self.owners += (number,) * down.shape[0]
+        self.joint, self.up = joint, stacked_up
+        self.base.weight.data = joint[: self.base.out_features]
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Shape (rows, tokens, inputs) to (rows, tokens, outputs)."""
-        mask = self._routing.mask(self.owners, inputs)
-        if mask is None:
+        foreign = self._routing.foreign(self.owners, inputs.device)
+        if foreign is None:
             outputs: torch.Tensor = self.base(inputs)
             return outputs
         both = nn.functional.linear(inputs, self.joint)
         outputs, hidden = both.split_with_sizes([self.base.out_features, len(self.owners)], dim=-1)
-        outputs.flatten(0, -2).addmm_((hidden * mask).flatten(0, -2), self.up)
+        # Masked, not multiplied: what overflows in one row's adapter must not become a NaN in another row.
+        outputs.flatten(0, -2).addmm_(hidden.masked_fill(foreign, 0).flatten(0, -2), self.up)
         return outputs if self.base.bias is None else outputs.add_(self.base.bias)
 
 
@@ -147,44 +183,40 @@ class _Routing:
             self._rows = rows
             self._masks = {}
 
-    def mask(self, owners: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
-        """Shape (rows, 1, columns) of zeros and ones; None where no row needs these columns."""
+    def foreign(self, owners: tuple[int, ...], device: torch.device) -> torch.Tensor | None:
+        """Where a row meets a column of another's adapter, shape (rows, 1, columns); None where no row needs any."""
         if owners not in self._masks:
-            wanted = not set(owners).isdisjoint(self._rows)
-            self._masks[owners] = self._build(owners, like) if wanted else None
+            self._masks[owners] = None if set(owners).isdisjoint(self._rows) else self._compare(owners, device)
         return self._masks[owners]
 
-    def _build(self, owners: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-        rows = torch.tensor(self._rows, device=like.device)[:, None]
-        columns = torch.tensor(owners, device=like.device)[None, :]
-        return (rows == columns).to(like.dtype)[:, None, :]
+    def _compare(self, owners: tuple[int, ...], device: torch.device) -> torch.Tensor:
+        rows = torch.tensor(self._rows, device=device)
+        return (rows[:, None] != torch.tensor(owners, device=device))[:, None, :]
 
 
-def _read_config(folder: Path) -> Any:
-    from peft import LoraConfig
-
+def _read_config(folder: Path) -> _LoraConfig:
     try:
-        config = LoraConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AdapterError(f"adapter {folder} has no readable LoRA adapter_config.json: {error}") from error
-    if not isinstance(config, LoraConfig):
-        raise AdapterError(f"adapter {folder} is of type {config.peft_type}; only plain LoRA adapters can be stacked")
-    defaults = LoraConfig()
-    for field in dataclasses.fields(config):
-        value, default = getattr(config, field.name), getattr(defaults, field.name, None)
-        if field.name not in _IGNORED and value != default and value:
+        config = _LoraConfig.model_validate_json((folder / "adapter_config.json").read_bytes())
+    except OSError as error:
+        raise AdapterError(f"adapter {folder} has no readable adapter_config.json: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise AdapterError(
+            f"adapter {folder} is no plain LoRA adapter: in adapter_config.json, {where}: {first['msg']}"
+        ) from error
+    for name, value in (config.model_extra or {}).items():
+        if name not in _NEUTRAL and value not in _UNSET:
             raise AdapterError(
-                f"adapter {folder} sets {field.name}={value!r}, which cannot share a batch with other adapters; "
+                f"adapter {folder} sets {name}={value!r}, which cannot share a batch with other adapters; "
                 "train it as plain LoRA, or merge it into a model of its own"
             )
     return config
 
 
-def _read_tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
-        with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                yield key, file.get_tensor(key)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise AdapterError(f"adapter weights {path} cannot be read as safetensors: {error}") from error
 
@@ -197,32 +229,33 @@ def _split_key(key: str, folder: Path) -> tuple[str, str]:
     raise AdapterError(f"adapter {folder} holds {key!r}, which is not a LoRA matrix of a linear layer")
 
 
-def _base_linear(module: nn.Module) -> nn.Linear | None:
-    if isinstance(module, StackedLinear):
-        return module.base
-    return module if isinstance(module, nn.Linear) else None
-
-
 def _checked(
-    name: str, sides: Mapping[str, torch.Tensor], linear: nn.Linear | None, config: Any, folder: Path
+    name: str, sides: Mapping[str, torch.Tensor], linears: Mapping[str, nn.Linear], config: _LoraConfig, folder: Path
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if linear is None:
-        raise AdapterError(f"adapter {folder} changes {name!r}, which is not a linear layer of the base model")
+    """Both matrices of a module in its device and dtype, scale included."""
+    if name not in linears:
+        raise AdapterError(
+            f"adapter {folder} changes {name!r}, which is no linear layer of the base model (its output head excepted)"
+        )
     if len(sides) != 2:
         raise AdapterError(f"adapter {folder} has only one of the two LoRA matrices of {name!r}")
-    down, up = sides["lora_A"], sides["lora_B"]
-    wanted = (linear.in_features, linear.out_features)
-    if down.dim() != 2 or up.dim() != 2 or (down.shape[1], up.shape[0]) != wanted or down.shape[0] != up.shape[1]:
+    weight, rank = linears[name].weight, config.rank(name)
+    wanted = (rank, weight.shape[1]), (weight.shape[0], rank)
+    found = tuple(sides["lora_A"].shape), tuple(sides["lora_B"].shape)
+    if found != wanted:
         raise AdapterError(
-            f"adapter {folder} does not fit the base model: {name!r} maps {wanted[0]} to {wanted[1]} features, "
-            f"its matrices are {tuple(down.shape)} and {tuple(up.shape)}"
+            f"adapter {folder} does not fit the base model: at rank {rank} the matrices of {name!r} have the shapes "
+            f"{wanted[0]} and {wanted[1]}, not {found[0]} and {found[1]}"
         )
-    return down, up * _scale(name, config, down.shape[0])
+    down, up = sides["lora_A"].to(weight), (sides["lora_B"].float() * config.scale(name, rank)).to(weight)
+    if not bool(down.isfinite().all() and up.isfinite().all()):
+        raise AdapterError(f"adapter {folder} is damaged: the matrices of {name!r} hold NaN or infinite numbers")
+    return down, up
 
 
-def _scale(name: str, config: Any, rank: int) -> float:
-    from peft.utils.other import get_pattern_key
-
-    key = get_pattern_key(config.alpha_pattern.keys(), name)
-    alpha = config.alpha_pattern.get(key, config.lora_alpha)
-    return float(alpha) / (math.sqrt(rank) if config.use_rslora else rank)
+def _by_pattern(values: Mapping[re.Pattern[str], float] | None, module: str, default: float) -> float:
+    """The value of the first pattern that matches the end of a module's name, as PEFT looks it up."""
+    for pattern, value in (values or {}).items():
+        if re.match(rf"(.*\.)?({pattern.pattern})$", module):
+            return value
+    return default

@@ -1,17 +1,25 @@
 """From logits to one token per row: greedy or sampled, each row with its own settings and its own random stream.
 
-A row's token depends on that row's logits and draw alone, whatever shares the batch. This file knows tensors only.
+Tokens are drawn by adding Gumbel noise to the logits and taking the largest (Gumbel, 1954; Maddison et al., 2014). Each
+token of the vocabulary has its own noise, so that a draw changes only where two tokens come within rounding of each
+other: a row gives the same tokens whatever shares the batch. This file knows tensors only.
 """
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-_CANDIDATES = 256
+_COLDEST = 1e-5
+"""Lower temperatures are greedy: dividing by them would overflow."""
+
+_NUCLEUS = 256
+"""Tokens sorted at first for `top_p`: sorting a vocabulary takes longer than a step, and few nuclei are wider."""
+_WIDER = 16
+"""How many times more tokens are sorted for a nucleus that is wider."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,8 @@ class Sampling:
     Attributes:
         temperature: 0 is greedy; otherwise logits are divided by it.
         top_p: Smallest set of most likely tokens whose probability reaches this is kept (1 keeps all).
-        top_k: Number of most likely tokens kept (None keeps all).
-        seed: Seed of the request's own random stream; None draws from the operating system.
+        top_k: Number of most likely tokens kept, before `top_p` (None keeps all).
+        seed: Seed of the request's own random stream; None draws one from the operating system.
     """
 
     temperature: float = 0.0
@@ -31,9 +39,14 @@ class Sampling:
     seed: int | None = None
 
     @property
+    def greedy(self) -> bool:
+        """Whether the most likely token is taken."""
+        return self.temperature < _COLDEST
+
+    @property
     def filtered(self) -> bool:
         """Whether only the most likely tokens can be drawn."""
-        return self.top_p < 1.0 or self.top_k is not None
+        return not self.greedy and (self.top_p < 1.0 or self.top_k is not None)
 
 
 @dataclass
@@ -41,10 +54,17 @@ class Draw:
     """One row's settings and random stream."""
 
     sampling: Sampling
-    stream: random.Random = field(init=False)
+    _generator: torch.Generator | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.stream = random.Random(self.sampling.seed)
+    def uniform(self, numbers: torch.Tensor) -> None:
+        """Fill a tensor with the stream's next numbers, in [0, 1)."""
+        if self._generator is None:
+            self._generator = torch.Generator(numbers.device)
+            if self.sampling.seed is None:
+                self._generator.seed()
+            else:
+                self._generator.manual_seed(self.sampling.seed % 2**63)
+        numbers.uniform_(generator=self._generator)
 
 
 def choose_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
@@ -55,39 +75,49 @@ def choose_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
         draws: One per row; the streams of sampled rows advance by one draw.
     """
     tokens: list[int] = logits.argmax(dim=-1).tolist()
-    sampled = [i for i, draw in enumerate(draws) if draw.sampling.temperature > 0]
-    plain = [i for i in sampled if not draws[i].sampling.filtered]
-    if plain:
-        for i, token in zip(plain, _draw_plain(logits[plain], [draws[i] for i in plain]), strict=True):
-            tokens[i] = token
-    for i in sampled:
-        if draws[i].sampling.filtered:
-            tokens[i] = _draw_filtered(logits[i], draws[i])
+    sampled = [row for row, draw in enumerate(draws) if not draw.sampling.greedy]
+    if sampled:
+        drawn = _draw(logits[sampled], [draws[row] for row in sampled])
+        for row, token in zip(sampled, drawn, strict=True):
+            tokens[row] = token
     return tokens
 
 
-def _draw_plain(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
+def _draw(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
     temperatures = torch.tensor([draw.sampling.temperature for draw in draws], device=logits.device)
-    cumulated = torch.softmax(logits / temperatures[:, None], dim=-1).cumsum(dim=-1)
-    points = torch.tensor([draw.stream.random() for draw in draws], device=logits.device)
-    found = torch.searchsorted(cumulated, (points * cumulated[:, -1])[:, None], right=True)
-    return [int(index) for index in found.clamp_(max=logits.shape[-1] - 1).flatten().tolist()]
+    scores = logits / temperatures[:, None]
+    filtered = [row for row, draw in enumerate(draws) if draw.sampling.filtered]
+    if filtered:
+        scores[filtered] = _keep_likely(scores[filtered], [draws[row].sampling for row in filtered], _NUCLEUS)
+    noise = torch.empty_like(scores)
+    for draw, numbers in zip(draws, noise, strict=True):
+        draw.uniform(numbers)
+    tokens: list[int] = (scores - noise.log_().neg_().log_()).argmax(dim=-1).tolist()
+    return tokens
 
 
-def _draw_filtered(logits: torch.Tensor, draw: Draw) -> int:
-    """Inverse-CDF draw from the kept tokens, most likely first; a full sort only where the nucleus is wide."""
-    settings = draw.sampling
-    scaled = torch.log_softmax(logits / settings.temperature, dim=-1)
-    kept = min(settings.top_k or _CANDIDATES, scaled.shape[-1])
-    values, indices = scaled.topk(kept)
-    if settings.top_k is None and values.exp().sum() < settings.top_p:
-        values, indices = scaled.sort(descending=True)
-    mass = values.exp()
-    mass = mass / mass.sum() if settings.top_k is not None else mass
-    before = mass.cumsum(dim=-1) - mass
-    mass = mass * (before < settings.top_p)
-    mass[0] = mass[0].clamp_min(torch.finfo(mass.dtype).tiny)
-    cumulated = mass.cumsum(dim=-1)
-    position = torch.searchsorted(cumulated, cumulated[-1] * draw.stream.random(), right=True)
-    last = int(mass.count_nonzero()) - 1
-    return int(indices[min(int(position), last)])
+def _keep_likely(scores: torch.Tensor, settings: Sequence[Sampling], width: int) -> torch.Tensor:
+    """Put what lies outside a row's `top_k` and `top_p` at minus infinity; what ties with the last token kept stays.
+
+    Args:
+        scores: Logits over temperature, shape (rows, vocabulary).
+        settings: One per row; all of them filter.
+        width: How many of the largest scores to sort for rows without `top_k`.
+    """
+    vocabulary, device = scores.shape[-1], scores.device
+    top_k = torch.tensor([[min(setting.top_k or vocabulary, vocabulary)] for setting in settings], device=device)
+    top_p = torch.tensor([[setting.top_p] for setting in settings], device=device)
+    width = min(max([width, *(setting.top_k or 0 for setting in settings)]), vocabulary)
+    ranks = torch.arange(width, device=device)
+    values = scores.topk(width).values.masked_fill(ranks >= top_k, -math.inf)
+    total = torch.where(top_k < vocabulary, values.logsumexp(-1, keepdim=True), scores.logsumexp(-1, keepdim=True))
+    mass = (values - total).exp()
+    kept = ((mass.cumsum(-1) - mass < top_p) & (ranks < top_k)).sum(-1, keepdim=True).clamp_min(1)
+    likely = scores.masked_fill(scores < values.gather(1, kept - 1), -math.inf)
+    if width < vocabulary:
+        for row in (
+            ((top_k == vocabulary) & (mass.sum(-1, keepdim=True) < top_p)).flatten().nonzero().flatten().tolist()
+        ):
+            one = slice(row, row + 1)
+            likely[one] = _keep_likely(scores[one], settings[one], width * _WIDER)
+    return likely

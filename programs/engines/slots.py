@@ -14,22 +14,25 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 _BLOCK = 64
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Place:
     """Where the next forward pass writes: a run of new rows, or one position in each running row."""
 
     start: int
     rows: int
-    positions: torch.Tensor | None
-    visible: int
+    positions: torch.Tensor | None = None
+    visible: int = 0
 
 
 class SlotLayer(CacheLayerMixin):
     """Keys and values of one layer, shape (slots, heads, positions, head size)."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self, cache: SlotCache) -> None:
         """A layer without storage; the first write allocates it."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._cache = cache
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -45,8 +48,6 @@ class SlotLayer(CacheLayerMixin):
         """Write the new states in their place; return what the new tokens may look at."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
         place = self._cache.place
         end = place.start + place.rows
         if place.positions is None:
@@ -61,19 +62,20 @@ class SlotLayer(CacheLayerMixin):
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy one row's first `length` positions over another row."""
-        if self.keys is not None and self.values is not None:
+        if self.is_initialized:
             self.keys[target, :, :length] = self.keys[source, :, :length]
             self.values[target, :, :length] = self.values[source, :, :length]
 
     def resize(self, slots: int, length: int) -> None:
         """Allocate anew and keep what is there."""
-        if self.keys is None or self.values is None:
-            return
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = old.new_zeros(slots, old.shape[1], length, old.shape[3])
-            new[: old.shape[0], :, : old.shape[2]] = old
-            setattr(self, name, new)
+        if self.is_initialized:
+            self.keys = _grown(self.keys, slots, length)
+            self.values = _grown(self.values, slots, length)
+
+    def release(self) -> None:
+        """Let go of the storage; the next write allocates it anew."""
+        self.is_initialized = False
+        self.keys = self.values = torch.empty(0)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Masks are given explicitly; this only answers for a first pass without one."""
@@ -91,15 +93,17 @@ class SlotLayer(CacheLayerMixin):
 class SlotCache(Cache):
     """All layers' slots, with the rows `0 .. rows - 1` in use."""
 
-    def __init__(self, layers: int, device: torch.device) -> None:
-        """An empty cache for a model of `layers` layers."""
+    def __init__(self, layers: int, device: torch.device, max_cells: int = 0) -> None:
+        """An empty cache for a model of `layers` layers; it grows ahead of need up to `max_cells` positions."""
         self.slots = 0
         self.length = 0
         self.lengths: list[int] = []
-        self.place = _Place(0, 0, None, 0)
+        self.place = _Place(0, 0)
         self.row_numbers = torch.arange(0, device=device)
         self._device = device
-        super().__init__(layers=[SlotLayer(self) for _ in range(layers)])
+        self._max_cells = max_cells
+        self._slot_layers = [SlotLayer(self) for _ in range(layers)]
+        super().__init__(layers=list(self._slot_layers))
 
     @property
     def rows(self) -> int:
@@ -107,27 +111,22 @@ class SlotCache(Cache):
         return len(self.lengths)
 
     def reserve(self, rows: int, length: int) -> None:
-        """Make room for `rows` rows of `length` tokens; storage grows in steps and shrinks when it is empty."""
-        length = -(-length // _BLOCK) * _BLOCK
-        if not self.rows and (rows, length) != (self.slots, self.length):
-            self.layers = [SlotLayer(self) for _ in self.layers]
-        elif rows <= self.slots and length <= self.length:
+        """Make room for `rows` rows of `length` tokens."""
+        if rows <= self.slots and length <= self.length:
             return
-        else:
-            rows, length = max(rows, self.slots), max(length, self.length)
-            for layer in self.layers:
-                layer.resize(rows, length)
-        self.slots, self.length = rows, length
-        self.row_numbers = torch.arange(rows, device=self._device)
+        length = max(-(-length // _BLOCK) * _BLOCK, self.length)
+        if rows > self.slots:  # doubling copies each row twice at most, however many join one by one
+            rows = max(rows, min(2 * self.slots, self._max_cells // length))
+        slots = max(rows, self.slots)
+        for layer in self._slot_layers:
+            layer.resize(slots, length)
+        self.slots, self.length = slots, length
+        self.row_numbers = torch.arange(slots, device=self._device)
 
     def append(self, lengths: list[int]) -> None:
         """The next forward pass brings new rows of these lengths, padded on the right."""
-        self.place = _Place(self.rows, len(lengths), None, 0)
+        self.place = _Place(self.rows, len(lengths))
         self.lengths += lengths
-
-    def truncate(self, rows: int) -> None:
-        """Forget the rows after the first `rows`, whose prompts could not be run."""
-        del self.lengths[rows:]
 
     def extend(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The next forward pass brings one token for every row.
@@ -142,11 +141,26 @@ class SlotCache(Cache):
         columns = torch.arange(visible, device=self._device)
         return positions[:, None], (columns[None, :] <= positions[:, None])[:, None, None, :]
 
+    def truncate(self, rows: int) -> None:
+        """Forget the rows after the first `rows`; without any row left the memory is given back."""
+        del self.lengths[rows:]
+        if not self.lengths:
+            self.slots = self.length = 0
+            for layer in self._slot_layers:
+                layer.release()
+
     def drop(self, row: int) -> None:
         """Free a row; the last row takes its place."""
         last = self.rows - 1
         if row != last:
-            for layer in self.layers:
+            for layer in self._slot_layers:
                 layer.move(last, row, self.lengths[last])
             self.lengths[row] = self.lengths[last]
-        self.lengths.pop()
+        self.truncate(last)
+
+
+def _grown(old: torch.Tensor, slots: int, length: int) -> torch.Tensor:
+    """The same states in a larger tensor; an earlier attempt that ran out of memory may have grown some already."""
+    new = old.new_zeros(max(slots, old.shape[0]), old.shape[1], max(length, old.shape[2]), old.shape[3])
+    new[: old.shape[0], :, : old.shape[2]] = old
+    return new

@@ -49,8 +49,9 @@ def check_supported(request: Request) -> None:
     asked = [name for name in _REFUSED if getattr(request.config, name) is not None]
     asked += ["tools"] if request.tools else []
     asked += sorted(set(request.config.extensions or ()) - {EXTENSION})
-    if request.config.response_format is not None and not declared_judgments(request):
-        asked.append("response_format")
+    if not declared_judgments(request):
+        asked += ["response_format"] if request.config.response_format is not None else []
+        asked += ["probabilities"] if request.config.probabilities == "required" else []
     if asked:
         raise UnsupportedFeatureError(
             f"the in-process engine does not support {', '.join(asked)}; it supports {', '.join(sorted(SUPPORTED))} "
