@@ -1,0 +1,95 @@
+"""Every example that readers are told to copy is run, in an empty folder, on the embedded LM."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def loaded(smollm2: str) -> Iterator[Any]:
+    """The embedded LM, held so that the examples share its weights."""
+    from modplural import local_lm
+
+    yield local_lm(smollm2)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_examples_run(code: str, loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_mode_examples_are_short() -> None:
+    assert all(len(code.strip().splitlines()) <= 15 for code in blocks("python"))
+
+
+def test_three_modes_in_under_twelve_lines(loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (ROOT / "examples" / "three_modes.py").read_text(encoding="utf-8")
+    assert len(code.splitlines()) < 12
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "three_modes.py", "exec"), {"__name__": "example"})
+
+
+def commands() -> list[str]:
+    return [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_succeed(command: str, loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from modplural.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = shlex.split(command)
+    assert program == "modplural"
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip()
+
+
+def test_shell_commands_are_targets_or_ours(loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `make` lines name real targets, and the run works on a file of that name."""
+    from typer.testing import CliRunner
+
+    from modplural.cli.app import app
+    from modplural.data import sample
+
+    monkeypatch.chdir(tmp_path)
+    lines = [line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [line.split()[1] in targets for line in lines if line.startswith("make ")] == [True, True]
+    (run,) = [shlex.split(line) for line in lines if line.startswith("modplural ")]
+    Path(run[2]).write_bytes(sample("distributional-moralchoice").read_bytes())
+    result = CliRunner().invoke(app, run[1:])
+    assert result.exit_code == 0, result.output
+    assert Path("answers.json").is_file()
+
+
+def test_pool_example_is_a_pool(tmp_path: Path) -> None:
+    from modplural import load_pool
+
+    (text,) = blocks("yaml")
+    path = tmp_path / "pool.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert [community.name for community in load_pool(path).communities] == ["elders", "newcomers"]
+    assert yaml.safe_load(text)["base"]["model"].startswith("local/")
+
+
+def test_file_tree_names_every_folder() -> None:
+    tree = README.split("## What is where")[1]
+    folders = {"modplural", "programs", "signatures", "optimizers", "data", "benchmarks", "examples", "tests"}
+    assert folders <= set(re.findall(r"^(\w+)/", tree, re.MULTILINE))
+    assert all((ROOT / folder).is_dir() for folder in folders)
