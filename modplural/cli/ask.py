@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
-from .session import Terminal, checking, session
+from .session import Terminal, checking, interruptible, session
 
 if TYPE_CHECKING:
     import dspy
@@ -68,5 +68,5 @@ def answer(terminal: Terminal, program: Program, question: Question) -> None:
 
 
 def call(program: Program, question: Question) -> dspy.Prediction:
-    """Call a program with a question."""
-    return program(query=question.query, attribute=question.attribute, options=question.options)
+    """Call a program with a question, where an interruption is heard."""
+    return interruptible(lambda: program(query=question.query, attribute=question.attribute, options=question.options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import typer
 
 from .options import DEFAULT_POOL, PoolOption
-from .session import FAILED, checking, described, in_a_thread, session
+from .session import FAILED, checking, described, interruptible, session
 
 if TYPE_CHECKING:
     import dspy
 
-    from ..programs.config import LMConfig, PoolConfig
+    from ..programs.config import CommunityConfig, LMConfig, PoolConfig
 
     Ask: TypeAlias = Callable[[dspy.LM], str]
 
@@ -48,7 +49,7 @@ def check_communities(pool: PoolOption = None) -> None:
 
         config = _read(pool)
         with terminal.notes.status("Asking everybody one question"):
-            trials = _try_all(config)
+            trials = interruptible(lambda: _try_all(config))
         rows = [[trial.name, "ok" if trial.answered else "failed", trial.said] for trial in trials]
         terminal.out.print(show.listing(["", "", ""], rows))
         if not all(trial.answered for trial in trials):
@@ -75,15 +76,23 @@ def _named(lm: LMConfig) -> str:
 
 
 def _try_all(config: PoolConfig) -> list[_Trial]:
+    asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, _ask_base)]
+    for member in config.communities:
+        asked.append((member.name, config.community_lm(member), partial(_ask_member, member)))
+    with ThreadPoolExecutor(len(asked)) as together:
+        return list(together.map(_try, *zip(*asked, strict=True)))
+
+
+def _ask_base(lm: dspy.LM) -> str:
     from ..programs.baselines import Vanilla
+
+    return str(Vanilla(lm)(_QUESTION).response)
+
+
+def _ask_member(member: CommunityConfig, lm: dspy.LM) -> str:
     from ..programs.building import build_community
 
-    asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, lambda lm: Vanilla(lm)(_QUESTION).response)]
-    for member in config.communities:
-        speak = partial(build_community, member)
-        asked.append((member.name, config.community_lm(member), lambda lm, speak=speak: speak(lm)(_QUESTION).message))
-    trials = [in_a_thread(partial(_try, *one)) for one in asked]
-    return [trial.result() for trial in trials]
+    return str(build_community(member, lm)(_QUESTION).message)
 
 
 def _try(name: str, config: LMConfig, ask: Ask) -> _Trial:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
-from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, described, in_a_thread, leave, session
+from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, described, interruptible, leave, session
 
 if TYPE_CHECKING:
     from ..optimizers import Progress, RunReport
@@ -45,9 +45,9 @@ def run_records(
     bar = _Bar(terminal)
     try:
         with bar:
-            report = in_a_thread(
+            report = interruptible(
                 lambda: run_file(program, records, output, limit=limit, workers=workers, on_progress=bar.show)
-            ).result()
+            )
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {journal_path(output)}; the same command goes on.", INTERRUPTED)
     except (RecordFileError, FileNotFoundError) as error:
@@ -106,7 +106,7 @@ def _report(terminal: Terminal, report: RunReport) -> None:
         "unreadable": len(report.bad),
     }
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    terminal.out.print(f"{report.output}: {report.rows} records of {report.task}, {said}", markup=False)
+    terminal.out.print(f"{report.output}: {report.rows} records of {report.task}, {said}", markup=False, soft_wrap=True)
     troubles: dict[tuple[str, str], list[int]] = defaultdict(list)
     for bad in report.bad:
         troubles["unreadable", bad.reason].append(bad.index)

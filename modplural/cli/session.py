@@ -9,8 +9,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import NoReturn, TypeVar
 
 import typer
@@ -25,6 +26,8 @@ INTERRUPTED = 130
 
 WIDTH = 100
 """Columns that output fits in; a narrower terminal gets its own width."""
+
+_PATIENCE = 0.1
 
 
 class WrongUsageError(Exception):
@@ -78,7 +81,7 @@ def checking() -> Iterator[None]:
 
 def complain(message: str) -> None:
     """Say what is wrong, on standard error."""
-    _console(stderr=True).print(Text(message))
+    _console(stderr=True).print(Text(message), soft_wrap=True)
 
 
 def leave(message: str, code: int) -> NoReturn:
@@ -100,18 +103,21 @@ def described(error: Exception) -> str:
     return said if said and ours else f"{type(error).__name__}: {said}".removesuffix(": ")
 
 
-def in_a_thread(work: Callable[[], T]) -> Future[T]:
-    """Start work in a thread of its own, which an interruption of this one neither stops nor waits for."""
+def interruptible(work: Callable[[], T]) -> T:
+    """Work in another thread, so that Ctrl-C is heard here at once, whatever the work is waiting for."""
     future: Future[T] = Future()
+    context = copy_context()
 
     def fulfil() -> None:
         try:
-            future.set_result(work())
+            future.set_result(context.run(work))
         except BaseException as error:
             future.set_exception(error)
 
     threading.Thread(target=fulfil, name="modplural-command", daemon=True).start()
-    return future
+    while not wait([future], timeout=_PATIENCE).done:
+        pass  # a wait without a limit can sleep through a signal
+    return future.result()
 
 
 def _console(*, stderr: bool) -> Console:

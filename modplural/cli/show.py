@@ -61,7 +61,7 @@ def shares(probabilities: Mapping[str, float]) -> RenderableType:
 
 def listing(columns: Collection[str], rows: Iterable[Iterable[str]]) -> Table:
     """A plain table of texts."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -1,0 +1,69 @@
+"""What surrounds a command: notes, quiet libraries, readable errors, readers that leave early."""
+
+import logging
+import subprocess
+import sys
+import warnings
+
+import pytest
+import typer
+
+from modplural.cli.session import checking, described, interruptible, session
+
+
+def test_our_own_log_is_shown_as_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    with session():
+        logging.getLogger("modplural.programs.engines.embedded").warning("Converting %s.", "[the model]")
+    logging.getLogger("modplural.programs.engines.embedded").warning("Afterwards.")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "Converting [the model].\n")
+
+
+def test_libraries_are_kept_quiet(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    truncated = logging.getLogger("dspy.clients.lm")
+    with session():
+        truncated.warning("LM response was truncated")
+        warnings.warn("this will change", FutureWarning, stacklevel=1)
+    assert not caplog.records
+    assert capsys.readouterr().err == ""
+    truncated.warning("LM response was truncated")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no such thing"), "no such thing"),
+        (KeyError("thing"), "KeyError: 'thing'"),
+        (RuntimeError(), "RuntimeError"),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "a.json: No such file or directory"),
+    ],
+)
+def test_an_error_is_described_in_a_line(error: Exception, said: str) -> None:
+    assert described(error) == said
+
+
+def test_what_is_checked_is_wrong_usage_and_the_rest_is_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as wrong, session(), checking():
+        raise ValueError("this makes no sense")
+    with pytest.raises(typer.Exit) as failed, session():
+        raise ValueError("this went wrong")
+    assert (wrong.value.exit_code, failed.value.exit_code) == (2, 1)
+    assert capsys.readouterr().err == "Error: this makes no sense\nError: this went wrong\n"
+
+
+def test_what_ends_interruptible_work_is_raised() -> None:
+    with pytest.raises(SystemExit):
+        interruptible(sys.exit)
+
+
+@pytest.mark.parametrize("arguments", [["communities", "list"], ["--help"]])
+def test_a_reader_that_leaves_early_is_no_error(arguments: list[str]) -> None:
+    command = "import sys; sys.argv[0] = 'modplural'; from modplural.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == ""
