@@ -21,16 +21,16 @@ from dspy.utils.exceptions import ContextWindowExceededError, LMInvalidRequestEr
 from .engines.scoring import Likelihood, Turn
 
 _AT_ONCE = 8
+_NO_LOGPROBS = "the strategies 'sampled' and 'verbalized' need no log-probabilities"
 _measuring = contextvars.ContextVar("modplural_measuring", default=False)
 
 
 class CannotMeasureError(RuntimeError):
-    """A backend cannot measure what was asked; the message says what it can do and what needs no measurement."""
+    """A backend cannot measure what was asked; the message says what can be done."""
 
-    def __init__(self, model: str, problem: str, remedy: str = "") -> None:
+    def __init__(self, model: str, problem: str, remedy: str = _NO_LOGPROBS) -> None:
         """Say which LM, what went wrong, and what can be done about it."""
-        ways = "the strategies 'sampled' and 'verbalized' need no log-probabilities"
-        super().__init__("; ".join(filter(None, [f"{model}: {problem}", remedy, ways])))
+        super().__init__(f"{model}: {problem}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _guarded(lm: dspy.BaseLM) -> Iterator[None]:
     except (LMInvalidRequestError, LMUnsupportedFeatureError) as error:
         reason = _without_key(lm, error.message)
         # The cause is left out: its text is the server's, which may repeat the key it was given.
-        raise CannotMeasureError(lm.model, f"the request for log-probabilities was refused ({reason})") from None
+        raise CannotMeasureError(lm.model, f"the request was refused ({reason})") from None
     finally:
         logger.removeFilter(silence)
         _measuring.reset(token)

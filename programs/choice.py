@@ -1,74 +1,28 @@
 """Measured choice: a predictor whose answer is a distribution over given options.
 
 Its instructions and demos are optimizable like any predictor's; how it measures is a learned, saved parameter as well,
-because it matters more than wording. This file knows predictors and calibration; the ways to measure are in `choosing`.
+because it matters more than wording. This file knows predictors; the ways to measure are in `choosing`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
 from dspy.clients.base_lm import BaseLM
 
-from .adapters import PlainAdapter
+from .adapters import PlainAdapter, is_plain
 from .asking import CannotMeasureError
-from .choosing import STRATEGIES, ChoiceDemo, ChoicePrompt, Scores, usable_strategies
+from .choice_prompt import ChoiceDemo, ChoicePlan, ChoicePrompt, Scores
+from .choosing import STRATEGIES, usable_strategies
+from .measurement import AUTO, Measurement
 from .measures import arun_plan, run_plan
+from .question import check_options
 
-AUTO = "auto"
-"""The strategy that stands for the best one the backend can measure, until one is chosen on a dev set."""
-
-
-@dataclass
-class Measurement:
-    """How a choice is measured.
-
-    Attributes:
-        strategy: Name of a strategy, or "auto".
-        temperature: Scores are divided by it before they become probabilities; above 1 flattens.
-        bias: Added to the score of an option, by its text; for option sets that stay the same.
-    """
-
-    strategy: str = AUTO
-    temperature: float = 1.0
-    bias: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.strategy != AUTO and self.strategy not in STRATEGIES:
-            raise ValueError(f"there is no strategy {self.strategy!r}; there are {', '.join([AUTO, *STRATEGIES])}")
-        if not (_is_number(self.temperature) and self.temperature > 0):
-            raise ValueError(f"the temperature of a choice is {self.temperature!r}; it is a finite number above 0")
-        wrong = {text: value for text, value in self.bias.items() if not _is_number(value)}
-        if wrong:
-            raise ValueError(f"biases are finite numbers; these are not: {wrong}")
-
-    def probabilities(self, options: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
-        """Calibrated probabilities of the options, summing to one."""
-        shifted = [
-            logit / self.temperature + self.bias.get(option, 0.0) for option, logit in zip(options, logits, strict=True)
-        ]
-        top = max(shifted)
-        weights = [math.exp(value - top) for value in shifted]
-        return {option: weight / math.fsum(weights) for option, weight in zip(options, weights, strict=True)}
-
-    def dump(self) -> dict[str, Any]:
-        """The measurement as JSON data."""
-        return {"strategy": self.strategy, "temperature": self.temperature, "bias": dict(self.bias)}
-
-    @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Measurement:
-        """The measurement of dumped data.
-
-        Raises:
-            ValueError: It is no such data.
-        """
-        if not isinstance(state, Mapping) or set(state) != {"strategy", "temperature", "bias"}:
-            raise ValueError(f"a measurement has a strategy, a temperature and a bias; got {state!r}")
-        return cls(state["strategy"], state["temperature"], dict(state["bias"]))
+_AUTO_ORDER = ("channel", "verdicts", "sampled")
 
 
 class MeasuredChoice(dspy.Predict):
@@ -76,45 +30,44 @@ class MeasuredChoice(dspy.Predict):
 
     The signature has an input `options: list[str]` and one text output. A call gives the most likely option under the
     output's name, and `probabilities` (option to probability), `strategy`, `method` (how the backend measured) and
-    `outside` (the probability that fell on no option, where the strategy can tell).
+    `outside` (the probability that fell on no option; None where the strategy cannot tell). Settings of the LM, such as
+    its temperature, have no effect on it.
 
     Attributes:
         measurement: How it measures. Resetting a predictor, as DSPy's optimizers do, clears demos and keeps this, like
             the instructions.
-        channel: Name of the input whose likelihood the `channel` strategy compares.
+        channel: Name of the input whose likelihood the `channel` strategy compares; None where there is none.
     """
 
-    def __init__(
-        self,
-        signature: str | type[dspy.Signature],
-        strategy: str = AUTO,
-        *,
-        channel: str | None = None,
-        **config: Any,
-    ) -> None:
+    def __init__(self, signature: str | type[dspy.Signature], strategy: str = AUTO, channel: str | None = None) -> None:
         """Make a predictor.
 
         Args:
             signature: Inputs with `options` among them, and one text output.
-            strategy: One of `letters`, `texts`, `verdicts`, `channel`, `sampled`, `verbalized`; "auto" is `channel` where
-                there is a channel and the backend can measure it, else `verdicts`, else `sampled`.
+            strategy: One of `choosing.STRATEGIES`; or "auto", that is the first of these that the backend can measure:
+                `channel` where an input is named for it, `verdicts`, `sampled`.
             channel: The input whose likelihood `channel` compares between the options, such as "attribute".
-            config: Settings of the LM, as for `dspy.Predict`.
 
         Raises:
             ValueError: The signature or the channel does not fit, or there is no such strategy.
         """
-        super().__init__(signature, **config)
-        inputs, outputs = self.signature.input_fields, self.signature.output_fields
-        if "options" not in inputs or len(outputs) != 1:
-            raise ValueError(f"a choice needs an input 'options' and one output; {self.signature.signature} has not")
-        if channel is not None and channel not in inputs:
-            raise ValueError(f"there is no input {channel!r} to compare; the inputs are {', '.join(inputs)}")
+        super().__init__(signature)
+        inputs = list(self.signature.input_fields)
+        if "options" not in inputs or not is_plain(self.signature):
+            raise ValueError(f"a choice needs an input 'options' and one text output, not {self.signature.signature!r}")
+        if channel is not None and (channel not in inputs or channel == "options"):
+            raise ValueError(f"there is no input {channel!r} to compare beside the options; the inputs are {inputs}")
         self.measurement = Measurement(strategy)
         self.channel = channel
 
     def forward(self, **kwargs: Any) -> dspy.Prediction:
-        """Measure the choice; DSPy calls this."""
+        """Measure the choice; DSPy calls this.
+
+        Raises:
+            TypeError: The options are no list of texts.
+            ValueError: There are fewer than two options, or some are empty or the same.
+            CannotMeasureError: The backend cannot measure the choice, or its replies do not tell.
+        """
         with dspy.context(adapter=_ChoiceAdapter(self)):
             return super().forward(**kwargs)
 
@@ -127,29 +80,34 @@ class MeasuredChoice(dspy.Predict):
         """The state of a predictor, and how it measures."""
         return {**super().dump_state(json_mode=json_mode), "measurement": self.measurement.dump()}
 
-    def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> MeasuredChoice:
-        """Take a dumped state; without a measurement in it, the present one stays."""
+    def load_state(self, state: Mapping[str, Any], *, allow_unsafe_lm_state: bool = False) -> MeasuredChoice:
+        """Take a dumped state; where it says nothing about the measurement, the present one stays.
+
+        Raises:
+            ValueError: The measurement makes no sense; nothing was taken.
+        """
         rest = dict(state)
         measurement = Measurement.load(rest.pop("measurement", self.measurement.dump()))
         super().load_state(rest, allow_unsafe_lm_state=allow_unsafe_lm_state)
         self.measurement = measurement
         return self
 
+    def strategies(self, lm: BaseLM) -> tuple[str, ...]:
+        """Names of the strategies that can be measured with an LM, without asking it anything."""
+        return tuple(name for name in usable_strategies(lm) if name != "channel" or self.channel is not None)
+
     def strategy_for(self, lm: BaseLM) -> str:
         """The strategy that a call with this LM uses.
 
         Raises:
-            CannotMeasureError: The backend cannot measure the strategy; the message says which it can.
+            CannotMeasureError: It cannot be measured; the message says which can.
         """
-        usable = usable_strategies(lm)
-        wanted = self.measurement.strategy
+        usable, wanted = self.strategies(lm), self.measurement.strategy
         if wanted == AUTO:
-            preferred = (*(("channel",) if self.channel else ()), "verdicts", "sampled")
-            return next(name for name in preferred if name in usable)
+            return next(name for name in _AUTO_ORDER if name in usable)
         if wanted not in usable:
-            raise CannotMeasureError(
-                lm.model, f"its backend cannot measure the strategy {wanted!r}", f"choose among {', '.join(usable)}"
-            )
+            problem = f"the strategy {wanted!r} cannot be measured here"
+            raise CannotMeasureError(lm.model, problem, f"these can: {', '.join(usable)}")
         return wanted
 
 
@@ -168,8 +126,8 @@ class _ChoiceAdapter(PlainAdapter):
         demos: list[Any],
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        strategy, prompt = self._predictor.strategy_for(lm), self._prompt(signature, demos, inputs)
-        return self._answer(signature, prompt, strategy, run_plan(lm, STRATEGIES[strategy].plan(lm, prompt)))
+        strategy, plan = self._plan(lm, signature, demos, inputs)
+        return [self._answer(lm, signature, inputs, strategy, run_plan(lm, plan))]
 
     async def acall(
         self,
@@ -179,52 +137,64 @@ class _ChoiceAdapter(PlainAdapter):
         demos: list[Any],
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        strategy, prompt = self._predictor.strategy_for(lm), self._prompt(signature, demos, inputs)
-        return self._answer(signature, prompt, strategy, await arun_plan(lm, STRATEGIES[strategy].plan(lm, prompt)))
+        # In a thread, because DSPy may import a lot the first time it looks up what a backend can do.
+        strategy, plan = await asyncio.to_thread(self._plan, lm, signature, demos, inputs)
+        return [self._answer(lm, signature, inputs, strategy, await arun_plan(lm, plan))]
 
-    def _prompt(self, signature: type[dspy.Signature], demos: list[Any], inputs: Mapping[str, Any]) -> ChoicePrompt:
-        options = tuple(inputs.get("options") or ())
-        if len(options) < 2 or len(set(options)) < len(options) or not all(isinstance(o, str) and o for o in options):
-            raise ValueError(f"a choice needs two or more distinct options, non-empty texts; got {list(options)!r}")
-        shown = [self._demo(signature, demo) for demo in demos]
-        return ChoicePrompt(
+    def _plan(
+        self, lm: BaseLM, signature: type[dspy.Signature], demos: list[Any], inputs: Mapping[str, Any]
+    ) -> tuple[str, ChoicePlan]:
+        prompt = ChoicePrompt(
             instructions=signature.instructions,
             context=self._context(signature, inputs),
-            options=options,
-            demos=tuple(demo for demo in shown if demo is not None),
-            attribute=self._attribute(inputs),
+            options=_one_line_each(check_options(inputs.get("options"))),
+            demos=tuple(solved for demo in demos if (solved := self._solved(signature, demo))),
+            channel=self._channel(inputs),
+        )
+        strategy = self._predictor.strategy_for(lm)
+        return strategy, STRATEGIES[strategy].plan(lm, prompt)
+
+    def _context(self, signature: type[dspy.Signature], values: Mapping[str, Any]) -> str:
+        return self.format_user_message_content(signature.delete("options"), values)
+
+    def _channel(self, values: Mapping[str, Any]) -> str | None:
+        name = self._predictor.channel
+        value = None if name is None else values.get(name)
+        return None if value is None else " ".join(str(value).split())
+
+    def _solved(self, signature: type[dspy.Signature], demo: Any) -> ChoiceDemo | None:
+        """A demo as a solved choice; None for one that shows no choice among options."""
+        options, choice = demo.get("options"), demo.get(_output(signature))
+        if not isinstance(options, list | tuple) or len(options) < 2 or choice not in options:
+            return None
+        return ChoiceDemo(
+            self._context(signature, demo), _one_line_each(options), options.index(choice), self._channel(demo)
         )
 
-    def _context(self, signature: type[dspy.Signature], inputs: Mapping[str, Any]) -> str:
-        return self.format_user_message_content(signature.delete("options"), dict(inputs))
-
-    def _attribute(self, inputs: Mapping[str, Any]) -> str | None:
-        value = inputs.get(self._predictor.channel) if self._predictor.channel else None
-        return None if value is None else str(value)
-
-    def _demo(self, signature: type[dspy.Signature], demo: Any) -> ChoiceDemo | None:
-        """A demo as a solved choice; None for one that shows no choice among its options."""
-        values = dict(demo)
-        options = tuple(values.get("options") or ())
-        choice = values.get(next(iter(signature.output_fields)))
-        if choice not in options or len(options) < 2:
-            return None
-        return ChoiceDemo(self._context(signature, values), options, options.index(choice), self._attribute(values))
-
     def _answer(
-        self, signature: type[dspy.Signature], prompt: ChoicePrompt, strategy: str, scores: Scores
-    ) -> list[dict[str, Any]]:
-        probabilities = self._predictor.measurement.probabilities(prompt.options, scores.logits)
-        return [
-            {
-                next(iter(signature.output_fields)): max(probabilities, key=probabilities.__getitem__),
-                "probabilities": probabilities,
-                "strategy": strategy,
-                "method": scores.method,
-                "outside": scores.outside,
-            }
-        ]
+        self,
+        lm: BaseLM,
+        signature: type[dspy.Signature],
+        inputs: Mapping[str, Any],
+        strategy: str,
+        scores: Scores,
+    ) -> dict[str, Any]:
+        if not any(map(math.isfinite, scores.logits)) or not all(logit < math.inf for logit in scores.logits):
+            raise CannotMeasureError(lm.model, f"{strategy!r} measured {scores.logits}, which is no distribution")
+        probabilities = self._predictor.measurement.probabilities(inputs["options"], scores.logits)
+        return {
+            _output(signature): max(probabilities, key=probabilities.__getitem__),
+            "probabilities": probabilities,
+            "strategy": strategy,
+            "method": scores.method,
+            "outside": scores.outside,
+        }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _output(signature: type[dspy.Signature]) -> str:
+    return next(iter(signature.output_fields))
+
+
+def _one_line_each(options: Sequence[Any]) -> tuple[str, ...]:
+    """The options as they are shown: one that goes on in a second line could look like two."""
+    return tuple(" ".join(str(option).split()) for option in options)

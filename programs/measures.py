@@ -73,7 +73,7 @@ def measure_for(lm: dspy.BaseLM) -> Measure:
         return EngineScores(lm.model)
     if lm.model_type != "chat":
         problem = f"log-probabilities are read from chat replies, and this LM has model_type={lm.model_type!r}"
-        raise CannotMeasureError(lm.model, problem, "make it with model_type='chat'")
+        raise CannotMeasureError(lm.model, problem, "make it with model_type='chat', or use 'sampled' or 'verbalized'")
     if isinstance(engine, str) and lm.model.startswith("hosted_vllm/"):
         return PromptLogprobs(lm.model)
     if "logprobs" not in lm.supported_params:

@@ -37,7 +37,7 @@ class Question:
         return cls(
             query=_text("query", query),
             attribute=None if attribute is None else _text("attribute", attribute),
-            options=None if options is None else _options(options),
+            options=None if options is None else check_options(options),
         )
 
     def fit(self, program: str, attribute: Use, options: Use) -> None:
@@ -71,13 +71,20 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _options(value: object) -> tuple[str, ...]:
+def check_options(value: object) -> tuple[str, ...]:
+    """Options as given, if they are two or more texts that differ in more than white space.
+
+    Raises:
+        TypeError: They are no list, or one of them is no text.
+        ValueError: One of them is empty, there are fewer than two, or some are the same.
+    """
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(f"options must be a list of texts, not {type(value).__name__} ({value!r})")
     options = tuple(_text(f"options[{place}]", option) for place, option in enumerate(value))
     if len(options) < 2:
         raise ValueError(f"options are {list(options)}; {_MEANINGS['options']}")
-    repeated = [option for option, count in Counter(option.strip() for option in options).items() if count > 1]
+    shown = Counter(" ".join(option.split()) for option in options)
+    repeated = [option for option, count in shown.items() if count > 1]
     if repeated:
         raise ValueError(f"options are not distinct: {repeated} occur more than once; an answer could not tell which")
     return options

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from dspy.lm15 import Config, Response, TopLogprob
 
 from .asking import Ask, CannotMeasureError, Plan, chat_request
@@ -56,6 +57,6 @@ def _look_up(text: str, listed: Sequence[TopLogprob]) -> Likelihood:
     """
     same = [token.logprob for token in listed if token.token == text]
     if same:
-        return Likelihood(math.log(math.fsum(map(math.exp, same))), 1)
+        return Likelihood(float(np.logaddexp.reduce(same)), 1)
     beginnings = [token.logprob for token in listed if token.token and text.startswith(token.token)]
     return Likelihood(max(min(token.logprob for token in listed), *beginnings, -math.inf), 1, bounded=True)

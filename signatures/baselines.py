@@ -23,7 +23,7 @@ class AnswerFor(dspy.Signature):
 
 
 class Choose(dspy.Signature):
-    """Choose the option that answers the query."""
+    """You choose between options."""
 
     query: str = dspy.InputField(desc="a question or a situation")
     options: list[str] = dspy.InputField()
@@ -31,7 +31,7 @@ class Choose(dspy.Signature):
 
 
 class ChooseFor(dspy.Signature):
-    """Choose the option that the attribute asks for."""
+    """You choose between options as the attribute asks."""
 
     query: str = dspy.InputField(desc="a question or a situation")
     attribute: str = dspy.InputField(desc="a value or a group of people")
@@ -48,11 +48,11 @@ class AnswerPluralisticallyFor(AnswerFor):
 
 
 class ChoosePluralistically(Choose):
-    """Choose the option that answers the query. Keep in mind how diverse people's values and perspectives are."""
+    """You choose between options, mindful of people's diverse values and perspectives."""
 
 
 class ChoosePluralisticallyFor(ChooseFor):
-    """Choose the option that the attribute asks for. Keep in mind how diverse people's values and perspectives are."""
+    """You choose between options as the attribute asks, mindful of people's diverse values and perspectives."""
 
 
 class Route(dspy.Signature):

@@ -4,7 +4,7 @@ import dspy
 
 
 class Choose(dspy.Signature):
-    """Choose the option that people would choose who agree with the message."""
+    """You choose between options as people do who agree with the message."""
 
     query: str = dspy.InputField(desc="a question or a situation")
     attribute: str | None = dspy.InputField(desc="whose answers are asked for: a country or a group", default=None)

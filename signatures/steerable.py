@@ -22,7 +22,7 @@ class Answer(dspy.Signature):
 
 
 class Choose(dspy.Signature):
-    """Choose the option that the attribute asks for. Use the message."""
+    """You choose between options as the attribute asks. You use the message."""
 
     query: str = dspy.InputField(desc="a question or a situation")
     attribute: str = dspy.InputField(desc="a value or a group of people")

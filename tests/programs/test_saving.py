@@ -16,6 +16,7 @@ from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import SavedProgramError
 from modplural.programs.lms import build_lm
+from modplural.programs.measurement import Measurement
 from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool, FailurePolicy
 from modplural.programs.program import Program
@@ -52,8 +53,7 @@ def learn(program: Any) -> None:
         program.synthesis.value = "refine"
     if isinstance(program, Distributional):
         program.pooling.value = "logarithmic"
-        program.choose.measurement.strategy = "letters"
-        program.choose.measurement.temperature = 2.5
+        program.choose.measurement = Measurement("letters", temperature=2.5)
     if hasattr(program, "pool"):
         program.pool.weights.update({"care": 0.25})
 

@@ -34,10 +34,10 @@ Run = Callable[..., Result]
 
 def likelihood(prompt: str, continuation: str) -> float:
     """Agrees with "Always", strongly after a kind message; takes kindness to be about "Kindness"."""
-    if continuation.strip() not in ("Yes", "No", "Good", "Bad"):
+    if continuation.strip() not in ("Yes", "No", "Good", "Bad", "True", "False"):
         return math.log(0.8 if "Kindness" in prompt else 0.2)
     agreed = 0.9 if "Kindness" in prompt else 0.6
-    favourable = continuation.strip() in ("Yes", "Good")
+    favourable = continuation.strip() in ("Yes", "Good", "True")
     return math.log(agreed if favourable == ("Always" in prompt) else 1 - agreed)
 
 

@@ -12,6 +12,7 @@ from typer.testing import Result
 from modplural.programs.community import CommunityLM
 from modplural.programs.distributional import Distributional
 from modplural.programs.errors import CommunityError
+from modplural.programs.measurement import Measurement
 from modplural.programs.pool import CommunityPool
 
 Run = Callable[..., Result]
@@ -176,7 +177,7 @@ def test_without_a_seed_none_is_sent(run: Run, pool_file: Path, fakes: LMs) -> N
 def test_a_saved_program_answers_with_what_it_learned(run: Run, tmp_path: Path) -> None:
     care = CommunityLM("care", dspy.LM("openai/small"), persona="You speak for care.")
     program = Distributional(dspy.LM("openai/base"), CommunityPool([care]))
-    program.choose.measurement.bias = {"Never": 100.0}
+    program.choose.measurement = Measurement(bias={"Never": 100.0})
     program.save(tmp_path / "program")
     result = run("ask", QUESTION, "--program", tmp_path / "program", *OPTIONS, "--json")
     assert result.exit_code == 0, result.stderr
