@@ -211,15 +211,16 @@ def _common_window(model: Any) -> int | None:
     """The sliding window of models whose layers all have it (Mistral 7B v0.1); explicit masks must respect it.
 
     Raises:
-        WeightsError: Rows of different lengths cannot share a batch of this model: it takes no explicit positions, or
-            its layers attend in several ways.
+        WeightsError: Rows of different lengths cannot share a batch of this model: it reads positions off the mask
+            (ALiBi) or the cache, or its layers attend in several ways.
     """
     config = model.config
     kinds = set(getattr(config, "layer_types", None) or ())
-    if len(kinds) > 1 or "position_ids" not in inspect.signature(model.forward).parameters:
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+    if not takes_positions or getattr(config, "alibi", False) or len(kinds) > 1:
         raise WeightsError(
-            f"the in-process engine does not run models of type {config.model_type!r}; serve it with vLLM and name it "
-            "as hosted_vllm/<name>"
+            f"the in-process engine does not run models like this one of type {config.model_type!r}; serve it with "
+            "vLLM and name it as hosted_vllm/<name>"
         )
     window = getattr(config, "sliding_window", None)
     return int(window) if window and kinds != {"full_attention"} else None

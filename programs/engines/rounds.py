@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
-from traceback import clear_frames
+from traceback import format_exception
 from typing import Any, TypeVar
 
 import torch
@@ -245,14 +245,21 @@ class Rounds:
 
 
 def _attempt(work: Callable[[], T]) -> T | Exception:
-    """What some work gives, or the error it ends in, which knows its lines but keeps nothing of theirs in memory."""
+    """What some work gives, or the error it ends in."""
     try:
         return work()
     except Exception as error:
-        failure, trace = error, error.__traceback__
-    below = trace.tb_next if trace else None
-    clear_frames(below)
-    return failure.with_traceback(below)
+        return _detached(error)
+
+
+def _detached(error: Exception) -> Exception:
+    """An error with its lines as a note: whoever keeps it would keep their frames as well, and in them the model."""
+    error.add_note("In the engine's thread:\n" + "".join(format_exception(error)))
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _halves(batch: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:

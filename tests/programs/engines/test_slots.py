@@ -1,0 +1,88 @@
+"""The cache's book-keeping: rows keep their states while others come and go, and memory grows and goes with them."""
+
+import pytest
+import torch
+
+from modplural.programs.engines.slots import SlotCache
+
+CPU = torch.device("cpu")
+
+
+def states(*rows: list[float]) -> torch.Tensor:
+    """Keys of one head of size one: shape (rows, 1, tokens, 1)."""
+    return torch.tensor(rows)[:, None, :, None]
+
+
+def write(cache: SlotCache, values: torch.Tensor) -> torch.Tensor:
+    """Write the same keys and values into every layer; what the last layer lets be seen."""
+    for layer in cache.layers:
+        keys, _ = layer.update(values, values)
+    return keys[:, 0, :, 0]
+
+
+def test_rows_join_grow_and_leave() -> None:
+    cache = SlotCache(2, CPU)
+    cache.reserve(2, 4)
+    cache.append([3, 1])
+    assert write(cache, states([1, 2, 3], [9, 0, 0])).tolist() == [[1, 2, 3], [9, 0, 0]]
+
+    positions, mask = cache.extend()
+    assert positions.tolist() == [[3], [1]]
+    assert mask[:, 0, 0].tolist() == [[True] * 4, [True, True, False, False]]
+    assert write(cache, states([4], [8])).tolist() == [[1, 2, 3, 4], [9, 8, 0, 0]]
+
+    cache.reserve(3, 100)
+    cache.append([2])
+    write(cache, states([5, 6]))
+    cache.drop(0)
+    assert cache.lengths == [2, 2]
+    cache.extend()
+    assert write(cache, states([7], [70])).tolist() == [[5, 6, 7], [9, 8, 70]]
+
+
+def test_room_doubles_as_far_as_the_cells_allow() -> None:
+    cache = SlotCache(1, CPU, max_cells=64 * 6)
+    sizes = []
+    for rows in range(1, 9):
+        cache.reserve(rows, 40)
+        cache.append([1])
+        write(cache, states([1]))
+        sizes.append(cache.slots)
+    assert sizes == [1, 2, 4, 4, 6, 6, 7, 8]
+
+
+def test_an_empty_cache_holds_no_memory() -> None:
+    cache = SlotCache(1, CPU)
+    cache.reserve(2, 1000)
+    cache.append([1, 1])
+    write(cache, states([1], [2]))
+    cache.drop(0)
+    cache.drop(0)
+    [layer] = cache.layers
+    assert (cache.rows, cache.slots, layer.keys.numel()) == (0, 0, 0)
+
+    cache.reserve(1, 10)
+    cache.append([1])
+    write(cache, states([5]))
+    cache.extend()
+    assert write(cache, states([6])).tolist() == [[5, 6]]
+
+
+def test_growth_that_fails_half_way_is_made_good_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = SlotCache(2, CPU)
+    cache.reserve(1, 10)
+    cache.append([2])
+    write(cache, states([1, 2]))
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.layers[1], "resize", out_of_memory)
+        with pytest.raises(MemoryError):
+            cache.reserve(8, 500)
+    cache.reserve(2, 100)
+    cache.append([1])
+    write(cache, states([9]))
+    cache.extend()
+    assert write(cache, states([3], [8])).tolist() == [[1, 2, 3], [9, 8, 0]]
+
+
+def out_of_memory(*args: object) -> None:
+    raise MemoryError("no room")
