@@ -11,11 +11,9 @@ nothing.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_threads()
     # Heavy imports only now: torch reads the settings above when it is imported.
     from against_plain import compare_with_plain
+    from figures import quiet_libraries
     from shapes import measure_shape, mistral_7b, tiny
     from workload import QUICK, Workload
 
-    _silence()
     console = Console(width=min(100, Console().width))
-    with tempfile.TemporaryDirectory(prefix="modplural-benchmark-") as folder:
+    with quiet_libraries(), tempfile.TemporaryDirectory(prefix="modplural-benchmark-") as folder:
         if options.shape == "7b":
             return measure_shape(mistral_7b(Workload()), Path(folder), console)
         if options.shape == "tiny":
@@ -52,16 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workload = QUICK if options.quick else Workload()
         results = compare_with_plain(options.model, options.dtype, workload, Path(folder), console)
     return os.EX_OK if results.met or options.quick else os.EX_SOFTWARE
-
-
-def _silence() -> None:
-    """Keep other libraries' remarks out of the tables."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    logging.getLogger("dspy").setLevel(logging.ERROR)  # it remarks on every generation that ends at its token limit
-    # PEFT reads an attribute that transformers deprecates.
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpoint.*", category=FutureWarning)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -52,6 +55,26 @@ def comparison(title: str, other: str, ours: str, figures: Sequence[Figure]) -> 
             sign = "≤" if figure.at_most else "≥"
             table.add_row(*values, f"{sign} {figure.target:g}", "[green]yes[/]" if figure.met else "[bold red]no[/]")
     return table
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep other libraries' remarks out of the tables."""
+    from transformers.utils import logging as transformers_logging
+
+    dspy_log, bars = logging.getLogger("dspy"), transformers_logging.is_progress_bar_enabled()
+    level = dspy_log.level
+    transformers_logging.disable_progress_bar()
+    dspy_log.setLevel(logging.ERROR)  # it remarks on every generation that ends at its token limit
+    try:
+        with warnings.catch_warnings():
+            # PEFT reads an attribute that transformers deprecates.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpoint.*", category=FutureWarning)
+            yield
+    finally:
+        dspy_log.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def progress_bars(console: Console) -> Progress:
