@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+FEW_TOKENS = 12
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -19,10 +20,19 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def loaded(smollm2: str) -> Iterator[Any]:
-    """The embedded LM, held so that the examples share its weights."""
+    """The embedded LM, held so that the examples share its weights; it is brief here, as its speed is not tested."""
     from modplural import local_lm
+    from modplural.programs import building, lms, saving
 
-    yield local_lm(smollm2)
+    build = lms.build_lm
+
+    def brief(config: Any) -> Any:
+        return build(config.model_copy(update={"max_tokens": FEW_TOKENS}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (building, lms, saving):
+            patch.setattr(module, "build_lm", brief)
+        yield local_lm(smollm2)
 
 
 @pytest.mark.parametrize("code", blocks("python"))
