@@ -22,6 +22,9 @@ from .measurement import AUTO, Measurement
 from .measures import arun_plan, run_plan
 from .question import check_options
 
+_MEASURED = ("probabilities", "strategy", "method", "outside")
+"""What an answer has beside the option; a field of that name would be lost, or could be in no demo."""
+
 _AUTO_ORDER = ("channel", "verdicts", "sampled")
 
 
@@ -55,6 +58,9 @@ class MeasuredChoice(dspy.Predict):
         inputs = list(self.signature.input_fields)
         if "options" not in inputs or not is_plain(self.signature):
             raise ValueError(f"a choice needs an input 'options' and one text output, not {self.signature.signature!r}")
+        taken = [name for name in (*inputs, _output(self.signature)) if name in _MEASURED]
+        if taken:
+            raise ValueError(f"a choice answers with {', '.join(_MEASURED)} itself; rename the field {taken[0]!r}")
         if channel is not None and (channel not in inputs or channel == "options"):
             raise ValueError(f"there is no input {channel!r} to compare beside the options; the inputs are {inputs}")
         self.measurement = Measurement(strategy)
@@ -164,8 +170,12 @@ class _ChoiceAdapter(PlainAdapter):
 
     def _solved(self, signature: type[dspy.Signature], demo: Any) -> ChoiceDemo | None:
         """A demo as a solved choice; None for one that shows no choice among options."""
-        options, choice = demo.get("options"), demo.get(_output(signature))
-        if not isinstance(options, list | tuple) or len(options) < 2 or choice not in options:
+        choice = demo.get(_output(signature))
+        try:
+            options = check_options(demo.get("options"))
+        except (TypeError, ValueError):
+            return None
+        if choice not in options:
             return None
         return ChoiceDemo(
             self._context(signature, demo), _one_line_each(options), options.index(choice), self._channel(demo)

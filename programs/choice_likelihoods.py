@@ -77,7 +77,7 @@ def verdicts(lm: dspy.BaseLM, prompt: ChoicePrompt) -> ChoicePlan:
 
 def channel(lm: dspy.BaseLM, prompt: ChoicePrompt) -> ChoicePlan:
     """The likelihood of another input given each option by itself (noisy channel): one prompt for each option."""
-    if prompt.channel is None:
+    if not prompt.channel:
         raise ValueError("the strategy 'channel' compares the likelihood of an input; declare it, and give it a value")
     shown = [(_about(demo.options[demo.right]), demo.channel) for demo in prompt.demos if demo.channel]
     spellings = _spellings(prompt.channel)

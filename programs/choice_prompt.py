@@ -75,9 +75,14 @@ def letter_prompts(prompt: ChoicePrompt) -> list[tuple[Turn, ...]]:
     Raises:
         ValueError: There are more options than letters.
     """
-    shown = [(_lettered(demo.context, demo.options), ascii_uppercase[demo.right]) for demo in prompt.demos]
+    shown = [(_lettered(demo.context, demo.options), ascii_uppercase[demo.right]) for demo in letterable(prompt.demos)]
     rotations = [prompt.options[shift:] + prompt.options[:shift] for shift in range(len(prompt.options))]
     return [prompt.turns(_lettered(prompt.context, options), shown) for options in rotations]
+
+
+def letterable(demos: Sequence[ChoiceDemo]) -> list[ChoiceDemo]:
+    """The demos that have no more options than there are letters; the others are left out where letters are shown."""
+    return [demo for demo in demos if len(demo.options) <= len(ascii_uppercase)]
 
 
 def lettered(context: str, options: Sequence[str], request: str) -> str:

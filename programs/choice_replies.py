@@ -17,7 +17,7 @@ import dspy
 from dspy.lm15 import Config, Response
 
 from .asking import Ask, CannotMeasureError, chat_request
-from .choice_prompt import ChoicePlan, ChoicePrompt, Scores, letter_prompts, lettered
+from .choice_prompt import ChoicePlan, ChoicePrompt, Scores, letter_prompts, letterable, lettered
 from .engines.scoring import Turn
 
 _DRAWS = 10
@@ -27,14 +27,17 @@ _NUMBER_REQUEST = "How likely is each option? Write one line for each, such as '
 _STATED = re.compile(
     r"""
     (?: ^                                                   # at the start of a line, or after a word that announces it
-      | (?<!not\ ) (?<!n't\ ) \b(?i:answer|choice|choose|option|pick|select) (?:\s+(?i:is|would\ be|option))* \b
+      | (?<!not\ ) (?<!n't\ ) (?<!never\ )
+        \b(?i:answer|choice|choose|option|pick|select) (?:\s+(?i:is|would\ be|option))* \b
     )
     [^\w\n]* ([A-Z])
     (?= [^\w\n]*$ | [.:)\]*] | \s+[-\u2013\u2014]\s )       # not the first letter, or all, of a word: "A lie is wrong"
     """,
     re.MULTILINE | re.VERBOSE,
 )
-_NUMBERED = re.compile(r"^[^\w\n]*([A-Z])[^\w\n]+?(\d+(?:\.\d+)?|\.\d+)\s*%?[^\w\n]*$", re.MULTILINE)
+_NAMED = re.compile(r"\b(?i:option)\s+([A-Z])\b|\(([A-Z])\)")
+"""A letter named in any way, to tell "option A is better than option B" from an answer."""
+_NUMBERED = re.compile(r"^[^\w\n]*([A-Z])[^\w\n]+?(?<![-\u2212])(\d+(?:\.\d+)?|\.\d+)\s*%?[^\w\n]*$", re.MULTILINE)
 
 
 def sampled(lm: dspy.BaseLM, prompt: ChoicePrompt) -> ChoicePlan:
@@ -55,7 +58,8 @@ def sampled(lm: dspy.BaseLM, prompt: ChoicePrompt) -> ChoicePlan:
 def verbalized(lm: dspy.BaseLM, prompt: ChoicePrompt) -> ChoicePlan:
     """A distribution that the LM writes down, scaled to a sum of one: one prompt; for LMs that follow a format."""
     count = len(prompt.options)
-    shown = [(lettered(d.context, d.options, _NUMBER_REQUEST), _certain(len(d.options), d.right)) for d in prompt.demos]
+    demos = letterable(prompt.demos)
+    shown = [(lettered(d.context, d.options, _NUMBER_REQUEST), _certain(len(d.options), d.right)) for d in demos]
     question = lettered(prompt.context, prompt.options, _NUMBER_REQUEST)
     [reply] = yield [_ask(lm, prompt.turns(question, shown), max_tokens=_LINE_TOKENS * count, temperature=0.0)]
     numbers = written_numbers(reply, count)
@@ -71,7 +75,8 @@ def stated_letter(reply: str, count: int) -> int | None:
     no word itself: "B", "(B)", "B. Tea", "The answer is **B**", but not "A cup of tea" or "Answer: tea".
     """
     stated = set(_STATED.findall(reply))
-    letter = stated.pop() if len(stated) == 1 else ""
+    named = {letter for pair in _NAMED.findall(reply) for letter in pair if letter}
+    letter = stated.pop() if len(stated) == 1 and len(stated | named) == 1 else ""
     place = ascii_uppercase.find(letter) if letter else -1
     return place if 0 <= place < count else None
 

@@ -5,7 +5,7 @@ This file must not know predictors or LMs.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,7 +38,8 @@ class Measurement:
             raise ValueError(f"there is no strategy {self.strategy!r}; there are {', '.join(names)}")
         if not _is_finite(self.temperature) or self.temperature <= 0:
             raise ValueError(f"the temperature of a choice is {self.temperature!r}; it is a finite number above 0")
-        if not isinstance(self.bias, Mapping) or not all(map(_is_finite, self.bias.values())):
+        bias = self.bias.items() if isinstance(self.bias, Mapping) else [(None, None)]
+        if not all(isinstance(option, str) and _is_finite(value) for option, value in bias):
             raise ValueError(f"the bias of a choice is {self.bias!r}; it has a finite number for some options, by text")
 
     def probabilities(self, options: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
@@ -55,7 +56,8 @@ class Measurement:
                 for option, logit in zip(options, logits, strict=True)
             ]
         )
-        weights = np.exp(scores - scores.max())
+        with np.errstate(over="ignore"):  # biases further apart than any number leave no weight to the smaller
+            weights = np.exp(scores - scores.max())
         return dict(zip(options, (weights / weights.sum()).tolist(), strict=True))
 
     def dump(self) -> dict[str, Any]:
@@ -75,4 +77,5 @@ class Measurement:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # A whole number beyond all floats is not finite either; comparing it does not overflow, as converting it would.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

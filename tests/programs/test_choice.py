@@ -1,0 +1,529 @@
+"""The measured choice as a predictor: what it answers, what it refuses, and what optimizers and saving make of it."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+
+from modplural.programs.asking import CannotMeasureError
+from modplural.programs.choice import MeasuredChoice
+from modplural.programs.choice_prompt import ChoicePrompt, Scores
+from modplural.programs.choosing import STRATEGIES, Strategy
+from modplural.programs.engines.fake import AsyncFakeEngine, FakeEngine, fake_lm, prompt_text
+from modplural.programs.measurement import Measurement
+
+
+class Pick(dspy.Signature):
+    """You pick what reflects the attribute."""
+
+    query: str = dspy.InputField()
+    attribute: str | None = dspy.InputField(default=None)
+    options: list[str] = dspy.InputField()
+    choice: str = dspy.OutputField()
+
+
+class Listing(FakeEngine):
+    """An engine that lists likely next tokens, and measures nothing else."""
+
+    measures = frozenset()
+    supported_params = FakeEngine.supported_params | {"logprobs"}
+
+
+class Talking(FakeEngine):
+    """An engine that tells no likelihoods at all."""
+
+    measures = frozenset()
+
+
+QUERY = "A drink?"
+OPTIONS = ["tea", "milk"]
+LIKES = {"tea": 0.3, "milk": 0.1}
+EXPECTED = {
+    "letters": ({"tea": 0.75, "milk": 0.25}, "likelihood", 0.8),
+    "texts": ({"tea": 0.75, "milk": 0.25}, "likelihood", 0.6),
+    "verdicts": ({"tea": 0.75, "milk": 0.25}, "likelihood", 0.7),
+    "channel": ({"tea": 0.75, "milk": 0.25}, "likelihood", None),
+    "sampled": ({"tea": 0.75, "milk": 0.25}, "sampling", 0.2),
+    "verbalized": ({"tea": 0.75, "milk": 0.25}, "verbalized", None),
+}
+"""What each strategy makes of the LM below, for which tea is three times as likely: distribution, method, outside."""
+
+
+def logprob(text: str, continuation: str) -> float:
+    """Half of a probability for each spelling, of a letter (liked less in the second place), verdict, word or text."""
+    word, lines = continuation.strip(), text.splitlines()
+    if word in ("A", "B"):
+        option = next(line[3:] for line in reversed(lines) if line.startswith(f"{word}. "))
+        return math.log(LIKES[option] * {"A": 0.9, "B": 0.1}[word] / 2)
+    if word in LIKES:
+        return math.log(LIKES[word] / 2)
+    if word == "warmth":
+        return math.log(LIKES[next(line for line in reversed(lines) if line in LIKES)] / 2)
+    favourable = word in ("Good", "Yes", "True")
+    return math.log((LIKES[lines[-2]] if favourable else 0.1) / 2)
+
+
+def reply(request: Any) -> str:
+    text = prompt_text(request)
+    if "How likely" in text:
+        return "A: 60%\nB: 20%"
+    wanted = ["tea"] * 6 + ["milk"] * 2 + ["neither"] * 2
+    option = wanted[request.config.seed]
+    return next((line[0] for line in text.splitlines() if line[1:] == f". {option}"), "Neither of them.")
+
+
+def likely(likelihoods: Mapping[str, float] | Callable[[str, str], float] | None = None, **settings: Any) -> dspy.LM:
+    return fake_lm(reply, likelihoods or logprob, **settings)
+
+
+def lm_of(engine: FakeEngine) -> dspy.LM:
+    return dspy.LM("fake/lm", engine=engine, async_engine=AsyncFakeEngine(engine), cache=False)
+
+
+def demo(choice: Any = "bread", options: Any = ("soup", "bread"), **inputs: Any) -> dspy.Example:
+    given = {"query": "A meal?", "options": list(options) if isinstance(options, tuple) else options, **inputs}
+    return dspy.Example(**given, choice=choice).with_inputs(*given)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_each_strategy_gives_the_distribution_computed_by_hand(strategy: str, run: Any) -> None:
+    choose = MeasuredChoice(Pick, strategy, channel="attribute")
+    found = await run(choose, query=QUERY, attribute="warmth", options=OPTIONS, lm=likely())
+    probabilities, method, outside = EXPECTED[strategy]
+    assert found.choice == "tea"
+    assert found.probabilities == pytest.approx(probabilities)
+    assert list(found.probabilities) == OPTIONS
+    assert (found.strategy, found.method) == (strategy, method)
+    assert found.outside == (None if outside is None else pytest.approx(outside))
+
+
+@pytest.mark.parametrize("strategy", ["letters", "texts", "verdicts", "channel", "sampled"])
+async def test_the_order_of_options_does_not_matter(strategy: str, run: Any) -> None:
+    choose = MeasuredChoice(Pick, strategy, channel="attribute")
+    found = await run(choose, query=QUERY, attribute="warmth", options=OPTIONS[::-1], lm=likely())
+    assert found.choice == "tea"
+    assert found.probabilities == pytest.approx(EXPECTED[strategy][0])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_settings_of_the_lm_change_nothing(strategy: str, run: Any) -> None:
+    lm = likely(temperature=0.1, n=3, max_tokens=2, stop=["."])
+    choose = MeasuredChoice(Pick, strategy, channel="attribute")
+    found = await run(choose, query=QUERY, attribute="warmth", options=OPTIONS, lm=lm)
+    plain = likely()
+    await run(choose, query=QUERY, attribute="warmth", options=OPTIONS, lm=plain)
+    assert found.probabilities == pytest.approx(EXPECTED[strategy][0])
+    assert sorted(map(repr, lm.engine.requests)) == sorted(map(repr, plain.engine.requests))
+
+
+@pytest.mark.parametrize(
+    ("lm", "channel", "strategy"),
+    [
+        (fake_lm(), "attribute", "channel"),
+        (fake_lm(), None, "verdicts"),
+        (lm_of(Listing()), "attribute", "verdicts"),
+        (lm_of(Talking()), "attribute", "sampled"),
+        (dspy.LM("hosted_vllm/base"), "attribute", "channel"),
+        (dspy.LM("openai/gpt-4o", api_key="none"), "attribute", "verdicts"),
+        (dspy.LM("anthropic/claude-sonnet-4-5", api_key="none"), "attribute", "sampled"),
+    ],
+)
+def test_auto_takes_the_best_that_the_backend_measures(lm: dspy.LM, channel: str | None, strategy: str) -> None:
+    assert MeasuredChoice(Pick, channel=channel).strategy_for(lm) == strategy
+
+
+async def test_auto_says_what_it_took(run: Any) -> None:
+    found = await run(MeasuredChoice(Pick), query=QUERY, options=OPTIONS, lm=likely())
+    assert (found.strategy, found.method) == ("verdicts", "likelihood")
+    talking = await run(MeasuredChoice(Pick), query=QUERY, options=OPTIONS, lm=lm_of(Talking(reply)))
+    assert (talking.strategy, talking.method) == ("sampled", "sampling")
+    assert talking.probabilities == pytest.approx({"tea": 0.75, "milk": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "engine", "usable"),
+    [
+        ("texts", Listing, "letters, verdicts, sampled, verbalized"),
+        ("channel", Listing, "letters, verdicts, sampled, verbalized"),
+        ("letters", Talking, "sampled, verbalized"),
+        ("verdicts", Talking, "sampled, verbalized"),
+    ],
+)
+async def test_what_the_backend_cannot_measure_names_what_it_can(
+    strategy: str, engine: type[FakeEngine], usable: str, run: Any
+) -> None:
+    lm = lm_of(engine(reply))
+    choose = MeasuredChoice(Pick, strategy, channel="attribute")
+    with pytest.raises(CannotMeasureError, match=rf"fake/lm: the strategy '{strategy}' .*; these can: {usable}$"):
+        await run(choose, query=QUERY, attribute="warmth", options=OPTIONS, lm=lm)
+    assert not lm.engine.requests
+
+
+async def test_channel_needs_an_input_that_was_declared_and_given(run: Any) -> None:
+    with pytest.raises(CannotMeasureError, match="'channel' cannot be measured here; these can: letters, texts, verd"):
+        await run(MeasuredChoice(Pick, "channel"), query=QUERY, attribute="warmth", options=OPTIONS, lm=likely())
+    choose = MeasuredChoice(Pick, "channel", channel="attribute")
+    for value in (None, "", " \n"):
+        with pytest.raises(ValueError, match="give it a value"):
+            await run(choose, query=QUERY, attribute=value, options=OPTIONS, lm=likely())
+
+
+@pytest.mark.parametrize(
+    "logits", [(-math.inf, -math.inf), (math.nan, math.nan), (math.nan, -1.0), (math.inf, -1.0), (math.inf, math.inf)]
+)
+async def test_numbers_that_are_no_distribution_are_never_made_one(
+    logits: tuple[float, float], run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(lm: dspy.LM, prompt: ChoicePrompt) -> Generator[list[Any], Any, Scores]:
+        yield []
+        return Scores(logits, "magic")
+
+    monkeypatch.setitem(STRATEGIES, "texts", Strategy(plan))
+    with pytest.raises(CannotMeasureError, match=r"fake/lm: 'texts' measured \(.*\), which is no distribution"):
+        await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=OPTIONS, lm=likely())
+
+
+@pytest.mark.parametrize("strategy", ["sampled", "verbalized"])
+@pytest.mark.parametrize("said", ["I would rather not say.", "A: 0%\nB: 0%\nA or B", "C: 100%", ""])
+async def test_nothing_said_is_never_a_uniform_answer(strategy: str, said: str, run: Any) -> None:
+    lm = lm_of(Talking(lambda request: said))
+    with pytest.raises(CannotMeasureError, match="other strategies may serve"):
+        await run(MeasuredChoice(Pick, strategy), query=QUERY, options=OPTIONS, lm=lm)
+
+
+async def test_a_number_beyond_all_numbers_is_no_distribution(run: Any) -> None:
+    lm = lm_of(Talking(lambda request: f"A: 1{'0' * 400}\nB: 1"))
+    with pytest.raises(CannotMeasureError, match="no distribution"):
+        await run(MeasuredChoice(Pick, "verbalized"), query=QUERY, options=OPTIONS, lm=lm)
+
+
+async def test_extreme_likelihoods_are_a_distribution_still(run: Any) -> None:
+    lm = likely({"tea": -1e5, "milk": -1e5 - math.log(4), "water": -1e7})
+    found = await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=["tea", "milk", "water"], lm=lm)
+    assert found.probabilities == pytest.approx({"tea": 0.8, "milk": 0.2, "water": 0.0})
+    assert found.outside == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ([], ValueError, r"options are \[\]; give the possible answers, two or more"),
+        (["tea"], ValueError, "two or more"),
+        (["tea", "milk", "tea"], ValueError, r"not distinct: \['tea'\] occur more than once"),
+        (["hot tea", "hot \n tea "], ValueError, "not distinct"),
+        (["tea", ""], ValueError, r"options\[1\] is empty"),
+        (["tea", " \n"], ValueError, r"options\[1\] is empty"),
+        ("tea or milk", TypeError, "options must be a list of texts, not str"),
+        (None, TypeError, "options must be a list of texts, not NoneType"),
+        ({"tea": 1, "milk": 2}, TypeError, "options must be a list of texts, not dict"),
+        (["tea", 3], TypeError, r"options\[1\] must be a text, not int"),
+    ],
+)
+async def test_options_that_make_no_choice_are_refused_unasked(
+    options: Any, error: type[Exception], message: str, run: Any
+) -> None:
+    lm = likely()
+    with pytest.raises(error, match=message):
+        await run(MeasuredChoice(Pick), query=QUERY, options=options, lm=lm)
+    assert not lm.engine.requests
+
+
+async def test_options_may_be_a_tuple(run: Any) -> None:
+    found = await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=tuple(OPTIONS), lm=likely())
+    assert found.probabilities == pytest.approx({"tea": 0.75, "milk": 0.25})
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_an_option_cannot_look_like_two(strategy: str, run: Any) -> None:
+    options = ["tea\nB. gin", "  milk "]
+    lm = fake_lm(
+        lambda request: "A: 60%\nB: 20%" if "How likely" in prompt_text(request) else "A",
+        lambda text, continuation: -1.0,
+    )
+    choose = MeasuredChoice(Pick, strategy, channel="attribute")
+    found = await run(choose, query=QUERY, attribute="warmth", options=options, lm=lm)
+    assert list(found.probabilities) == options
+    shown = "\n".join([*lm.engine.prompts, *(repr(request.config.extensions) for request in lm.engine.requests)])
+    assert "tea B. gin" in shown
+    assert "\nB. gin" not in shown
+    assert "\\nB. gin" not in shown
+
+
+async def test_more_options_than_letters_are_measured_without_letters(run: Any) -> None:
+    options = [f"option {place}" for place in range(30)]
+    lm = likely(lambda text, continuation: -1.0 if continuation.strip() != "option 17" else -0.5)
+    with pytest.raises(ValueError, match="30 options and 26 letters"):
+        await run(MeasuredChoice(Pick, "letters"), query=QUERY, options=options, lm=lm)
+    found = await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=options, lm=lm)
+    assert found.choice == "option 17"
+    assert len(found.probabilities) == 30
+
+
+async def test_calibration_counts(run: Any) -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    choose.measurement = Measurement("texts", temperature=0.5)
+    found = await run(choose, query=QUERY, options=OPTIONS, lm=likely())
+    assert found.probabilities == pytest.approx({"tea": 0.9, "milk": 0.1})
+    choose.measurement = Measurement("texts", bias={" milk": math.log(9)})
+    found = await run(choose, query=QUERY, options=["tea", " milk"], lm=likely())
+    assert found.choice == " milk"
+    assert found.probabilities == pytest.approx({"tea": 0.25, " milk": 0.75})
+    assert found.outside == pytest.approx(0.6)
+
+
+async def test_the_prompt_holds_instructions_and_inputs_and_the_options_once(run: Any) -> None:
+    lm = likely()
+    await run(MeasuredChoice(Pick, "letters"), query=QUERY, attribute="warmth", options=OPTIONS, lm=lm)
+    [text] = lm.engine.prompts
+    first = text.split("Answer with the letter")[0]
+    assert first.startswith("You pick what reflects the attribute.\n")
+    assert QUERY in first
+    assert "warmth" in first
+    assert (first.count("tea"), first.count("milk")) == (1, 1)
+
+
+async def test_an_input_left_out_leaves_no_trace(run: Any) -> None:
+    lm = likely()
+    await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=OPTIONS, lm=lm)
+    assert "Attribute" not in lm.engine.prompts[0]
+    assert "None" not in lm.engine.prompts[0]
+
+
+async def test_changed_instructions_reach_the_prompt(run: Any) -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    choose.signature = choose.signature.with_instructions("Pick what keeps warm.")
+    lm = likely()
+    await run(choose, query=QUERY, options=OPTIONS, lm=lm)
+    assert lm.engine.prompts[0].startswith("Pick what keeps warm.\n")
+    assert "reflects" not in lm.engine.prompts[0]
+
+
+async def test_demos_are_shown_as_they_were_solved(run: Any) -> None:
+    choose = MeasuredChoice(Pick, "letters")
+    choose.demos = [demo(), demo("stew", ["soup\nA. bun", "stew"], query="And then?").toDict()]
+    lm = likely()
+    await run(choose, query=QUERY, options=OPTIONS, lm=lm)
+    shown = lm.engine.prompts[0]
+    request = "\n\nAnswer with the letter of one option.\n"
+    assert f"Query: A meal?\n\nA. soup\nB. bread{request}B\n" in shown
+    assert f"Query: And then?\n\nA. soup A. bun\nB. stew{request}B\n" in shown
+    assert shown.index("A meal?") < shown.index("And then?") < shown.index(QUERY)
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        demo("cake"),
+        demo(None),
+        demo("bread", None),
+        demo("bread", "soup or bread"),
+        demo("bread", ["bread"]),
+        demo("bread", ["bread", "bread"]),
+        demo("bread", ["bread", " bread"]),
+        demo("bread", ["bread", ""]),
+        demo("bread", ["bread", 3]),
+        demo(3, [2, 3]),
+        dspy.Example(query="A meal?", choice="bread"),
+        dspy.Example(query="A meal?", options=["soup", "bread"]),
+    ],
+)
+async def test_a_demo_that_shows_no_choice_is_left_out(malformed: dspy.Example, run: Any) -> None:
+    choose, lm = MeasuredChoice(Pick, "verdicts"), likely()
+    choose.demos = [malformed]
+    found = await run(choose, query=QUERY, options=OPTIONS, lm=lm)
+    assert "A meal?" not in "".join(lm.engine.prompts)
+    assert found.probabilities == pytest.approx({"tea": 0.75, "milk": 0.25})
+
+
+async def test_what_was_measured_is_in_the_trace(run: Any) -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    with dspy.context(lm=likely(), trace=[]):
+        found = await run(choose, query=QUERY, options=OPTIONS)
+        [(predictor, inputs, outputs)] = dspy.settings.trace
+    assert predictor is choose
+    assert inputs["options"] == OPTIONS
+    assert outputs is found
+    assert set(outputs.keys()) == {"choice", "probabilities", "strategy", "method", "outside"}
+
+
+def test_a_state_survives_json() -> None:
+    choose = MeasuredChoice(Pick, channel="attribute")
+    choose.measurement = Measurement("verdicts", 0.5, {"tea": -1.0})
+    choose.signature = choose.signature.with_instructions("Pick what keeps warm.")
+    choose.demos = [demo()]
+    other = MeasuredChoice(Pick, channel="attribute")
+    assert other.load_state(json.loads(json.dumps(choose.dump_state()))) is other
+    assert other.measurement == choose.measurement
+    assert other.signature.instructions == "Pick what keeps warm."
+    lms = likely(), likely()
+    found, again = (
+        predictor(query=QUERY, options=OPTIONS, lm=lm) for predictor, lm in zip((choose, other), lms, strict=True)
+    )
+    assert again.toDict() == found.toDict()
+    assert lms[1].engine.prompts == lms[0].engine.prompts
+    assert "A meal?" in lms[0].engine.prompts[0]
+
+
+def test_a_program_is_saved_with_its_measurements(tmp_path: Path) -> None:
+    class Program(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.choose = MeasuredChoice(Pick)
+
+    program, other = Program(), Program()
+    program.choose.measurement = Measurement("letters", 2.0)
+    program.save(tmp_path / "program.json")
+    other.load(tmp_path / "program.json")
+    assert other.choose.measurement == Measurement("letters", 2.0)
+
+
+def test_a_state_that_says_nothing_about_the_measurement_keeps_it() -> None:
+    choose = MeasuredChoice(Pick)
+    choose.measurement = Measurement("letters", 2.0)
+    choose.load_state(dspy.Predict(Pick).dump_state())
+    assert choose.measurement == Measurement("letters", 2.0)
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [None, "letters", {}, {"strategy": "votes", "temperature": 1.0, "bias": {}}, {"strategy": "letters"}],
+)
+def test_nonsense_is_refused_and_nothing_is_taken(measurement: Any) -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    choose.demos = [demo()]
+    state = MeasuredChoice(Pick.with_instructions("Something else.")).dump_state()
+    before = json.dumps(choose.dump_state())
+    with pytest.raises(ValueError, match=r"strategy"):
+        choose.load_state({**state, "measurement": measurement})
+    assert json.dumps(choose.dump_state()) == before
+
+
+def test_loading_does_not_change_the_state_it_takes() -> None:
+    state = MeasuredChoice(Pick, "texts").dump_state()
+    before = json.dumps(state)
+    MeasuredChoice(Pick).load_state(state)
+    assert json.dumps(state) == before
+
+
+def test_resetting_clears_demos_and_keeps_the_measurement() -> None:
+    choose = MeasuredChoice(Pick, channel="attribute")
+    choose.measurement = Measurement("letters", 2.0)
+    choose.demos = [demo()]
+    choose.reset()
+    assert choose.demos == []
+    assert (choose.measurement, choose.channel) == (Measurement("letters", 2.0), "attribute")
+
+
+@pytest.mark.parametrize("copied", ["deepcopy", "reset_copy"])
+def test_copies_measure_alike_and_are_separate(copied: str) -> None:
+    choose = MeasuredChoice(Pick, channel="attribute")
+    choose.measurement = Measurement("texts", 0.5)
+    other = getattr(choose, copied)()
+    assert (other.measurement, other.channel) == (Measurement("texts", 0.5), "attribute")
+    other.measurement = Measurement("letters")
+    assert choose.measurement == Measurement("texts", 0.5)
+    assert choose(query=QUERY, options=OPTIONS, lm=likely()).probabilities["tea"] == pytest.approx(0.9)
+
+
+class Bar(dspy.Module):
+    """A program with one choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choose = MeasuredChoice(Pick, "texts")
+
+    def forward(self, query: str, options: Sequence[str]) -> dspy.Prediction:
+        return self.choose(query=query, options=options)
+
+
+MEALS = [demo(query=f"Meal {place}?") for place in range(3)]
+TABLE = {"tea": math.log(0.3), "milk": math.log(0.1), "soup": math.log(0.1), "bread": math.log(0.3)}
+
+
+def test_labeled_demos_are_shown() -> None:
+    bar = Bar()
+    bar.choose.measurement = Measurement("texts", 0.5)
+    compiled = dspy.LabeledFewShot(k=2).compile(bar, trainset=MEALS)
+    lm = likely(TABLE)
+    with dspy.context(lm=lm):
+        found = compiled(query=QUERY, options=OPTIONS)
+    assert found.probabilities == pytest.approx({"tea": 0.9, "milk": 0.1})
+    assert lm.engine.prompts[0].count("\nbread\n") == 2
+
+
+def test_bootstrapped_demos_are_shown_and_saved() -> None:
+    seen: list[Any] = []
+
+    def metric(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
+        seen.append(prediction)
+        return bool(prediction.choice == example.choice and prediction.probabilities["bread"] > 0.7)
+
+    optimizer = dspy.BootstrapFewShot(metric=metric, max_bootstrapped_demos=2, max_labeled_demos=0)
+    with dspy.context(lm=likely(TABLE)):
+        compiled = optimizer.compile(Bar(), trainset=MEALS)
+    assert [prediction.strategy for prediction in seen] == ["texts", "texts"]
+    demos = compiled.choose.demos
+    assert [shown.query for shown in demos] == ["Meal 0?", "Meal 1?"]
+    assert all(shown.probabilities == pytest.approx({"soup": 0.25, "bread": 0.75}) for shown in demos)
+    other, lm = Bar(), likely(TABLE)
+    other.load_state(json.loads(json.dumps(compiled.dump_state())))
+    with dspy.context(lm=lm):
+        other(query=QUERY, options=OPTIONS)
+    assert lm.engine.prompts[0].count("\nbread\n") == 2
+
+
+async def test_many_choices_run_at_once_without_mixing() -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    table = {f"option {place}": -float(place) for place in range(12)}
+
+    def call(place: int) -> Any:
+        options = [f"option {place}", f"option {place + 1}"]
+        return choose.acall(query=f"Question {place}?", options=options, lm=likely(table))
+
+    found = await asyncio.gather(*map(call, range(11)))
+    assert [answer.choice for answer in found] == [f"option {place}" for place in range(11)]
+
+
+async def test_the_adapter_of_the_caller_is_left_alone(run: Any) -> None:
+    adapter = dspy.JSONAdapter()
+    with dspy.context(adapter=adapter, lm=likely()):
+        found = await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=OPTIONS)
+        assert dspy.settings.adapter is adapter
+    assert found.choice == "tea"
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "query -> choice",
+        "query, options: list[str] -> choice: int",
+        "query, options: list[str] -> choice: str, reason: str",
+    ],
+)
+def test_a_signature_without_options_or_with_other_outputs_is_refused(signature: str) -> None:
+    with pytest.raises(ValueError, match="a choice needs an input 'options' and one text output, not '"):
+        MeasuredChoice(signature)
+
+
+@pytest.mark.parametrize("name", ["probabilities", "strategy", "method", "outside"])
+def test_names_that_the_answer_has_already_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        MeasuredChoice(f"query, options: list[str] -> {name}: str")
+    with pytest.raises(ValueError, match=name):  # a bootstrapped demo could not hold both
+        MeasuredChoice(f"query, {name}, options: list[str] -> choice: str")
+
+
+@pytest.mark.parametrize("channel", ["mood", "options", "choice"])
+def test_a_channel_is_one_of_the_other_inputs(channel: str) -> None:
+    with pytest.raises(ValueError, match=rf"no input '{channel}' to compare .* inputs are \['query', 'attribute', 'op"):
+        MeasuredChoice(Pick, channel=channel)
+
+
+def test_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(ValueError, match="no strategy 'votes'; there are auto, letters"):
+        MeasuredChoice(Pick, "votes")
