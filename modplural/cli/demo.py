@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..programs.question import Question
 
 _TASK = "distributional-moralchoice"
+_RECORDS = 2
 
 
 def demo() -> None:
@@ -37,8 +38,11 @@ def demo() -> None:
         with as_file(_sample()) as records, tempfile.TemporaryDirectory(prefix="modplural-demo-") as folder:
             output = Path(folder) / records.name
             mode = ModeName.DISTRIBUTIONAL
-            _announce(terminal, ["modplural", "run", records.name, "--mode", mode, "--output", str(output)])
-            run_records(terminal, programs[mode], records, output, limit=None, workers=8)
+            _announce(
+                terminal,
+                ["modplural", "run", records.name, "--mode", mode, "--limit", str(_RECORDS), "--output", str(output)],
+            )
+            run_records(terminal, programs[mode], records, output, limit=_RECORDS, workers=8)
             _show_results(terminal, output)
         terminal.out.print(f"\nThe demo took {time.monotonic() - started:.0f} s.")
 

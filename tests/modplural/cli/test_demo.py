@@ -16,5 +16,5 @@ def test_every_mode_and_a_run_are_shown(run: Run) -> None:
         assert f"--mode {mode}" in result.stdout
     for community in ("care", "fairness", "liberty", "loyalty", "authority", "sanctity"):
         assert sum(line.startswith(f"{community} ") for line in result.stdout.splitlines()) == 5
-    assert "4 records of distributional-moralchoice, 4 answered now" in result.stdout
+    assert "2 records of distributional-moralchoice, 2 answered now" in result.stdout
     assert "low-1" in result.stdout
