@@ -1,0 +1,29 @@
+"""What decides how a community LM is trained; this file knows numbers only."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingSettings(BaseModel):
+    """Settings of a LoRA training. The defaults suit a hundred comments and a base of a hundred million parameters.
+
+    Attributes:
+        epochs: Most passes over the corpus; training ends earlier when the validation loss stops falling.
+        patience: Epochs without a better validation loss after which it ends.
+        learning_rate: Peak of a linear schedule.
+        batch_size: Comments per step.
+        rank: LoRA rank (Hu et al., 2021); alpha is twice that.
+        targets: Names of the linear layers that are adapted.
+        validation: Share of the queries that is not trained on, and says when to stop.
+        seed: Of the split, the initial weights, and the order of the comments.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=4, gt=0)
+    patience: int = Field(default=1, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    batch_size: int = Field(default=8, gt=0)
+    rank: int = Field(default=4, gt=0)
+    targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    seed: int = 0

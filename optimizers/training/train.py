@@ -1,0 +1,161 @@
+"""Training of one community LM: a LoRA adapter (Hu et al., 2021) on a frozen base, from the community's comments.
+
+A training that was killed goes on at its last finished epoch when the same one is asked for again, and the adapter
+appears in its folder whole or not at all. This file binds corpus, model, trainer and adapter together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from ...data.corpus import Corpus, read_corpus
+from ...programs.config_fields import LOCAL
+from ...programs.engines.backbone import ModelFacts, load_backbone
+from ...programs.engines.embedded import EMBEDDED
+from ...programs.engines.models import resolve_model
+from ..tracking import tracked_run
+from .adapter import save_adapter
+from .examples import Tokens, encode
+from .settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from .trainer import Listener
+
+EXPERIMENT = "modplural-communities"
+"""The MLflow experiment that trainings belong to."""
+
+DEFAULT_BASE = "local/smollm2-135m-instruct"
+
+
+class TrainingError(RuntimeError):
+    """A training cannot start, or made nothing that can be used."""
+
+
+@dataclass(frozen=True)
+class TrainedCommunity:
+    """A community LM that was trained.
+
+    Attributes:
+        name: The community.
+        folder: The adapter: safetensors, configuration and model card.
+        comments: Comments that it was trained on.
+        epochs: Epochs gone through; those after the best one are not in the adapter.
+        perplexity_before: Of the validation comments under the base alone, per token.
+        perplexity: The same with the adapter.
+        seconds: What it took in this process.
+        run_id: The MLflow run.
+    """
+
+    name: str
+    folder: Path
+    comments: int
+    epochs: float
+    perplexity_before: float
+    perplexity: float
+    seconds: float
+    run_id: str
+
+
+def train_community(
+    name: str,
+    corpus: Corpus | str | Path,
+    *,
+    base: str = DEFAULT_BASE,
+    output: str | Path | None = None,
+    settings: TrainingSettings | None = None,
+    overwrite: bool = False,
+    device: str | None = None,
+    on_progress: Listener | None = None,
+) -> TrainedCommunity:
+    """Train a LoRA adapter that speaks for a community.
+
+    Args:
+        name: What the community is called.
+        corpus: Its comments, or a JSONL file or hub dataset of them; see `modplural.data.corpus.read_corpus`.
+        base: `local/` and an embedded name, a folder, or a hub id: the LM whose adapter it becomes.
+        output: Folder for the adapter; `adapters/<name>` when None. While it is made, checkpoints are kept beside it.
+        settings: How it is trained.
+        overwrite: Whether an adapter that is in `output` may be replaced.
+        device: Such as "cuda"; chosen automatically when None.
+        on_progress: Told after every step.
+
+    Raises:
+        CorpusError: The corpus cannot be used; the message names the lines.
+        ValueError: The base cannot be found or used, or a comment is longer than it reads.
+        FileExistsError: There is something in `output`, and `overwrite` is not set.
+        TrainingError: Another process trains this adapter, or it learned nothing.
+    """
+    started, settings = time.monotonic(), settings or TrainingSettings()
+    target = Path("adapters", name) if output is None else Path(output)
+    _check_free(target, overwrite)
+    comments = corpus if isinstance(corpus, Corpus) else read_corpus(corpus)
+    train, validation = comments.split(settings.validation, settings.seed)
+    source = resolve_model(base.removeprefix(LOCAL))
+    facts = {
+        "community": name,
+        "base": f"{source.name}@{source.revision}",
+        "corpus": Path(comments.source).name,
+        "corpus_digest": comments.digest,
+        "comments": len(train.comments),
+        **settings.model_dump(mode="json"),
+    }
+    from .trainer import fit
+
+    with _work_folder(target, facts) as work:
+        backbone = load_backbone(source.path(), device)
+        rows, held_out = _encoded(train, backbone.facts), _encoded(validation, backbone.facts)
+        with tracked_run(EXPERIMENT, name, facts) as run:
+            fitted = fit(backbone.model, rows, held_out, settings, work / "checkpoints", run, on_progress)
+            if not fitted.after < fitted.before:
+                raise TrainingError(_learned_nothing(name, fitted.before, fitted.after))
+            found = {"perplexity_before": fitted.before, "perplexity": fitted.after, "epochs": fitted.epochs}
+            run.log_metrics(found)
+            base_name = EMBEDDED[source.name].hub_id if source.name in EMBEDDED else source.name
+            save_adapter(fitted.model, base_name, name, {**facts, **found}, target, work)
+            run.log_folder(target, "adapter")
+    shutil.rmtree(work)
+    seconds = time.monotonic() - started
+    return TrainedCommunity(name, target, len(rows), fitted.epochs, fitted.before, fitted.after, seconds, run.run_id)
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"{target} is a file, where a folder for the adapter is needed; name another output")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise FileExistsError(f"{target} is not empty and would be lost; name another output, or ask to overwrite it")
+
+
+@contextmanager
+def _work_folder(target: Path, facts: dict[str, Any]) -> Iterator[Path]:
+    """The folder for checkpoints of this very training, held by one process; a failure leaves it for the next try."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    work = target.with_name(f".{target.name}.training-{digest}")
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work / "lock", timeout=0):
+            yield work
+    except Timeout as error:
+        raise TrainingError(
+            f"another process trains {target} right now; wait for it, or name another output"
+        ) from error
+
+
+def _encoded(corpus: Corpus, facts: ModelFacts) -> list[Tokens]:
+    return [encode(comment, facts) for comment in corpus.comments]
+
+
+def _learned_nothing(name: str, before: float, after: float) -> str:
+    return (
+        f"the adapter of {name!r} learned nothing: the perplexity of comments it did not see went from {before:.2f} to "
+        f"{after:.2f}; lower the learning rate, or give a larger corpus. Nothing was written"
+    )
