@@ -24,7 +24,8 @@ Run = Callable[..., Result]
 DISTRIBUTIONAL = ("--mode", "distributional")
 
 FAKE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 from modplural.cli import main
 from modplural.programs import building
 from modplural.programs.engines.fake import fake_lm
