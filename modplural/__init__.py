@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .programs.engines.local import LocalEngine, local_lm
     from .programs.messages import Message
     from .programs.overton import Overton
-    from .programs.pool import CommunityPool
+    from .programs.pool import CommunityPool, FailurePolicy
     from .programs.saving import load
     from .programs.steerable import Steerable
 
@@ -26,6 +26,7 @@ __all__ = [
     "CommunityLM",
     "CommunityPool",
     "Distributional",
+    "FailurePolicy",
     "FakeEngine",
     "LocalEngine",
     "MeasuredChoice",
@@ -48,6 +49,7 @@ _MODULES = {
     "CommunityLM": ".programs.community",
     "CommunityPool": ".programs.pool",
     "Distributional": ".programs.distributional",
+    "FailurePolicy": ".programs.pool",
     "FakeEngine": ".programs.engines.fake",
     "LocalEngine": ".programs.engines.local",
     "MeasuredChoice": ".programs.choice",

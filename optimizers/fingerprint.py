@@ -42,6 +42,9 @@ def _describe(place: str, value: Any, above: tuple[int, ...]) -> Iterator[tuple[
     if isinstance(value, dspy.BaseLM):
         yield f"{place}.model", value.model
         yield from ((f"{place}.{name}", str(value.kwargs[name])) for name in _LM_SETTINGS if name in value.kwargs)
+        server = value.kwargs.get("api_base") or value.kwargs.get("base_url")
+        if server:  # as a digest: it may hold a password
+            yield from _describe(f"{place}.server", str(server), above)
     for name, part in _parts(value):
         yield from _describe(place + name, part, (*above, id(value)))
 

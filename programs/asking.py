@@ -118,16 +118,18 @@ async def _aask(lm: dspy.BaseLM, ask: Ask) -> Any:
 
 
 def _recall(lm: dspy.BaseLM, ask: Ask) -> Any:
-    return dspy.cache.get(_key(ask)) if lm.cache else None
+    return dspy.cache.get(_key(lm, ask)) if lm.cache else None
 
 
 def _remember(lm: dspy.BaseLM, ask: Ask, found: Any) -> None:
     if lm.cache:
-        dspy.cache.put(_key(ask), found)
+        dspy.cache.put(_key(lm, ask), found)
 
 
-def _key(ask: Ask) -> dict[str, str]:
-    return {"_fn_identifier": __name__, "request": repr(ask.request)}
+def _key(lm: dspy.BaseLM, ask: Ask) -> dict[str, str]:
+    """What tells a measurement from others; two servers may serve different models by one name."""
+    server = str(lm.kwargs.get("api_base") or lm.kwargs.get("base_url"))
+    return {"_fn_identifier": __name__, "server": server, "request": repr(ask.request)}
 
 
 @contextmanager

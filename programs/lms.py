@@ -27,6 +27,7 @@ def build_lm(config: LMConfig) -> dspy.LM:
         return local_lm(config.model, adapter=config.adapter, **settings)
     if config.api_base:
         settings["api_base"] = config.api_base
+        settings["cache"] = False  # DSPy's cache takes two servers' LMs of one name for the same LM
     if config.api_key_env:
         settings["api_key"] = _read_key(config.api_key_env, config.model)
     lm = dspy.LM(config.model, **settings)

@@ -234,6 +234,8 @@ def _read_manifest(folder: Path) -> Manifest:
     written = data.get("format") if isinstance(data, dict) else None
     if not isinstance(written, int) or isinstance(written, bool):
         raise SavedProgramError(f"{folder / MANIFEST} is no manifest of a saved program: it names no format")
+    if written < 1:
+        raise SavedProgramError(f"{folder / MANIFEST} names format {written}; formats are numbered from 1")
     if written > FORMAT:
         raise SavedProgramError(
             f"{folder} was saved by a newer modplural, in format {written}, this one reads up to {FORMAT}; update it"

@@ -9,6 +9,7 @@ import dspy
 import pytest
 
 from modplural.optimizers.fingerprint import fingerprint
+from modplural.programs.baselines import Vanilla
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,9 @@ def test_a_program_that_holds_itself_is_described() -> None:
     program = Program()
     program.members.append(program)
     assert fingerprint(program)
+
+
+def test_another_server_is_another_program_and_its_address_is_not_written() -> None:
+    one, other = (dspy.LM("openai/m", api_base=f"http://user:password@{host}/v1") for host in ("a", "b"))
+    assert fingerprint(Vanilla(one)) != fingerprint(Vanilla(other))
+    assert "password" not in str(fingerprint(Vanilla(one)))
