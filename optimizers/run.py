@@ -20,6 +20,7 @@ import dspy
 from filelock import FileLock, Timeout
 
 from ..data import BadRecord, Record, RecordFile, encode_rows, read_records, write_atomic
+from ..programs.errors import reason
 from .fingerprint import fingerprint
 from .journal import Entry, Journal, RunError
 
@@ -201,7 +202,10 @@ def _finish(program: dspy.Module, index: int, record: Record, journal: Journal) 
     except RunError:
         raise
     except Exception as error:  # one record's failure is recorded, whatever it is
-        entry = Entry(index, record.id, _digest(record), error=_described(error))
+        lms = [lm for _, lm in program.named_sub_modules(dspy.BaseLM)]
+        if dspy.settings.lm is not None:
+            lms.append(dspy.settings.lm)
+        entry = Entry(index, record.id, _digest(record), error=reason(error, *lms, longest=_LONGEST_ERROR))
     journal.append(entry)
     return entry
 
@@ -213,7 +217,7 @@ def _entry(index: int, record: Record, prediction: dspy.Prediction) -> Entry:
             f"{', '.join(sorted(prediction.keys()))}. Run a program of another mode"
         )
     answer = record.answer(prediction[record.prediction_field])
-    failures = {str(name): str(reason) for name, reason in (prediction.get("failures") or {}).items()}
+    failures = {str(name): str(why) for name, why in (prediction.get("failures") or {}).items()}
     return Entry(index, record.id, _digest(record), answer=answer, failures=failures)
 
 
@@ -231,10 +235,6 @@ def _ignore(progress: Progress) -> None:
 
 def _digest(record: Record) -> str:
     return hashlib.sha256(json.dumps(record.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
 
 
 def _check_output(output: Path, records: Path) -> None:

@@ -19,6 +19,7 @@ from dspy.lm15 import Config, Message, Request, Response
 from dspy.utils.exceptions import ContextWindowExceededError, LMInvalidRequestError, LMUnsupportedFeatureError
 
 from .engines.scoring import Likelihood, Turn
+from .errors import redacted
 
 _AT_ONCE = 8
 _NO_LOGPROBS = "the strategies 'sampled' and 'verbalized' need no log-probabilities"
@@ -143,7 +144,7 @@ def _guarded(lm: dspy.BaseLM) -> Iterator[None]:
     except ContextWindowExceededError:
         raise
     except (LMInvalidRequestError, LMUnsupportedFeatureError) as error:
-        reason = _without_key(lm, error.message)
+        reason = redacted(error.message, lm)
         # The cause is left out: its text is the server's, which may repeat the key it was given.
         raise CannotMeasureError(lm.model, f"the request was refused ({reason})") from None
     finally:
@@ -156,8 +157,3 @@ class _Silence(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (_measuring.get() and "truncated" in record.getMessage())
-
-
-def _without_key(lm: dspy.BaseLM, text: str) -> str:
-    key = lm.kwargs.get("api_key")
-    return text.replace(key, "***") if isinstance(key, str) and key else text

@@ -3,12 +3,16 @@
 This file knows no program; the errors of engines, measurements and pool files live with them.
 """
 
+import os
 import re
 
 import dspy
 
 _LONGEST = 300
 _SECRET = ("api_key", "headers", "extra_headers", "extra_body")
+_SECRET_VARIABLE = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_KEY_LENGTH = 8
+"""Shorter values of such variables are switches (`TOKENIZERS_PARALLELISM=false`), and words of ordinary errors."""
 _USERINFO = re.compile(r"(?<=//)[^/@\s]+@")
 
 
@@ -28,12 +32,23 @@ class SavedProgramError(ValueError):
     """A folder is no saved program that can be loaded here; the message says why."""
 
 
-def reason(error: Exception, lm: dspy.LM) -> str:
-    """An error in one line that can be shown and saved: without the secrets of the LM that failed, and not too long."""
-    text = _USERINFO.sub("", " ".join(f"{type(error).__name__}: {error}".split()))
-    for secret in _texts([lm.kwargs.get(name) for name in _SECRET]):
+def reason(error: Exception, *lms: dspy.BaseLM, longest: int = _LONGEST) -> str:
+    """An error in one line that can be shown and saved: without secrets (see `redacted`), and not too long."""
+    text = redacted(" ".join(f"{type(error).__name__}: {error}".split()), *lms)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def redacted(text: str, *lms: dspy.BaseLM) -> str:
+    """A text without what may be secret: servers repeat the key that they refuse.
+
+    Passwords in addresses are taken out; the keys, headers and bodies of `lms` become `***`, and so do the values of
+    environment variables whose names speak of a secret, as providers' libraries read their keys there.
+    """
+    held = _texts([lm.kwargs.get(name) for lm in lms for name in _SECRET])
+    named = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= _KEY_LENGTH]
+    for secret in sorted({*held, *named}, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return _USERINFO.sub("", text)
 
 
 def _texts(value: object) -> list[str]:

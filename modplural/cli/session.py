@@ -95,10 +95,12 @@ def leave(message: str, code: int) -> NoReturn:
 
 
 def described(error: Exception) -> str:
-    """An error's message, with its type where it is not one of ours, whose messages stand by themselves."""
+    """An error's message without secrets, with its type where it is not ours: our messages stand by themselves."""
+    from ..programs.errors import redacted
+
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    said = str(error).strip()
+    said = redacted(str(error).strip())
     ours = type(error).__module__.startswith("modplural.") or type(error) in (ValueError, TypeError, LookupError)
     return said if said and ours else f"{type(error).__name__}: {said}".removesuffix(": ")
 

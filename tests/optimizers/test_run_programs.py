@@ -8,6 +8,7 @@ import pytest
 
 from modplural.data import TASKS, sample
 from modplural.optimizers import run_file
+from modplural.programs.baselines import Vanilla
 from modplural.programs.community import CommunityLM
 from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import fake_lm
@@ -49,3 +50,14 @@ def test_each_mode_fills_its_samples_and_names_who_was_missing(task: str, tmp_pa
         assert all("at stake" in answer for answer in answers)
     else:
         assert all(sum(answer) == pytest.approx(1) for answer in answers)
+
+
+def test_a_key_that_a_server_repeats_is_kept_nowhere(tmp_path: Path) -> None:
+    refusal = fake_lm({"": RuntimeError("wrong key sk-canary")}, num_retries=0)
+    refusal.kwargs["api_key"] = "sk-canary"
+    output = tmp_path / "out.json"
+    with as_file(sample("overton-vk")) as records:
+        report = run_file(Vanilla(refusal), records, output)
+    assert len(report.failed) == 4
+    assert all("wrong key ***" in failed.error for failed in report.failed)
+    assert not any("canary" in path.read_text() for path in tmp_path.iterdir() if path.is_file())

@@ -1,8 +1,9 @@
 """How failures are put into words that may be kept."""
 
 import dspy
+import pytest
 
-from modplural.programs.errors import reason
+from modplural.programs.errors import reason, redacted
 
 
 def test_a_reason_names_the_error_in_one_line() -> None:
@@ -25,3 +26,11 @@ def test_no_secret_of_the_lm_stands_in_a_reason() -> None:
     )
     error = ValueError("sk-canary-1 and canary-2 and canary-3 were refused by http://me:canary-4@host/v1")
     assert reason(error, lm) == "ValueError: *** and *** and *** were refused by http://host/v1"
+
+
+def test_keys_that_providers_read_from_the_environment_are_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_PROVIDER_API_KEY", "canary-5-and-more")
+    monkeypatch.setenv("SOME_PROVIDER_API_KEY_OLD", "canary-5")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("HOME_TOWN", "Canterbury")
+    assert redacted("canary-5-and-more, canary-5, false, Canterbury") == "***, ***, false, Canterbury"

@@ -67,3 +67,8 @@ def test_a_reader_that_leaves_early_is_no_error(arguments: list[str]) -> None:
         process.stdout.close()
         said = process.stderr.read()
     assert said == ""
+
+
+def test_a_key_in_an_error_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "canary-of-mine")
+    assert described(RuntimeError("wrong key canary-of-mine")) == "RuntimeError: wrong key ***"
