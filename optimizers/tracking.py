@@ -42,7 +42,7 @@ def tracked_run(experiment: str, name: str, parameters: Mapping[str, Any]) -> It
         from mlflow.entities import Param
     except ImportError as error:
         raise ImportError(
-            "runs are tracked with MLflow, which is not installed: pip install 'modplural[train]'"
+            "runs are tracked with MLflow, which is not installed: pip install 'modplural[tracking]'"
         ) from error
     client = MlflowClient()
     found = client.get_experiment_by_name(experiment)

@@ -86,7 +86,8 @@ def test_it_works_from_a_folder_with_packages_of_the_same_names(installed: Path,
 
 def test_everything_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["train"]]
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *extras["tracking"], *extras["train"]]
     declared = {normalized(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in requirements}
     providers = packages_distributions()
     for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):

@@ -42,7 +42,8 @@ def save_adapter(model: Any, base: str, community: str, facts: Mapping[str, Any]
         work: A folder on the same file system for what is not finished.
     """
     made, old = work / "adapter", work / "replaced"
-    shutil.rmtree(made, ignore_errors=True)
+    for leftover in (made, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     for name, weight in model.named_parameters():
         if "lora_" in name:
             weight.data = weight.data.half()

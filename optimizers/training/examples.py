@@ -5,7 +5,7 @@ This file knows prompts and tokens; it must not know how anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,11 +54,6 @@ def batch(rows: Sequence[Tokens]) -> dict[str, torch.Tensor]:
         "attention_mask": torch.tensor([_padded([1] * len(row.prompt + row.message), width, 0) for row in rows]),
         "labels": torch.tensor([_padded([*[IGNORED] * len(row.prompt), *row.message], width, IGNORED) for row in rows]),
     }
-
-
-def message_tokens(rows: Iterable[Tokens]) -> int:
-    """Number of tokens that a loss is taken of."""
-    return sum(len(row.message) for row in rows)
 
 
 def _padded(ids: Sequence[int], width: int, filling: int) -> list[int]:

@@ -23,6 +23,7 @@ from ...programs.config_fields import LOCAL
 from ...programs.engines.backbone import ModelFacts, load_backbone
 from ...programs.engines.embedded import EMBEDDED
 from ...programs.engines.models import resolve_model
+from ...programs.engines.weights import ADAPTER
 from ..tracking import tracked_run
 from .adapter import save_adapter
 from .examples import Tokens, encode
@@ -92,7 +93,7 @@ def train_community(
     Raises:
         CorpusError: The corpus cannot be used; the message names the lines.
         ValueError: The base cannot be found or used, or a comment is longer than it reads.
-        FileExistsError: There is something in `output`, and `overwrite` is not set.
+        FileExistsError: There is an adapter in `output` and `overwrite` is not set, or something else is in it.
         TrainingError: Another process trains this adapter, or it learned nothing.
     """
     started, settings = time.monotonic(), settings or TrainingSettings()
@@ -131,8 +132,16 @@ def train_community(
 def _check_free(target: Path, overwrite: bool) -> None:
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file, where a folder for the adapter is needed; name another output")
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise FileExistsError(f"{target} is not empty and would be lost; name another output, or ask to overwrite it")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    if not (target / ADAPTER.config).is_file():
+        raise FileExistsError(
+            f"{target} is not empty and holds no adapter; what is in it would be lost: name another output"
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"{target} holds an adapter, which would be lost; name another output, or ask to overwrite it"
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +21,14 @@ from .examples import IGNORED, Tokens, batch
 from .settings import TrainingSettings
 
 _EVAL_ROWS = 16
+_LARGEST_LOSS = 700.0
 
 
 class TrainingProgress(NamedTuple):
-    """How far a training is; perplexities are of the validation comments, per token, after each finished epoch."""
+    """How far a training is, and the perplexity of the validation comments after each finished epoch.
+
+    It is per token, and the mean over batches of 16 comments where there are more.
+    """
 
     step: int
     steps: int
@@ -71,7 +75,7 @@ def fit(
         callbacks=[EarlyStoppingCallback(settings.patience), watcher],
     )
     trainer.remove_callback(PrinterCallback)
-    before = math.exp(trainer.evaluate()["eval_loss"])
+    before = _perplexity(trainer.evaluate())
     watcher.perplexities.clear()
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     return Trained(trainer.model, before, min(watcher.perplexities), float(trainer.state.epoch or 0))
@@ -125,6 +129,12 @@ def _arguments(settings: TrainingSettings, folder: Path) -> TrainingArguments:
     )
 
 
+def _perplexity(metrics: Mapping[str, float]) -> float:
+    """Of an evaluation; infinite where a training went so wrong that it is no number."""
+    loss = metrics["eval_loss"]
+    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
+
+
 def _last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint; a kill while one was written leaves one without its state, which is removed."""
     steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
@@ -145,7 +155,7 @@ class _Watcher(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take over what was logged before the checkpoint."""
-        self.perplexities = [math.exp(entry["eval_loss"]) for entry in state.log_history if "eval_loss" in entry]
+        self.perplexities = [_perplexity(entry) for entry in state.log_history if "eval_loss" in entry]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Track the training loss."""
@@ -154,7 +164,7 @@ class _Watcher(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
         """Track the validation perplexity."""
-        self.perplexities.append(math.exp(metrics["eval_loss"]))
+        self.perplexities.append(_perplexity(metrics))
         self._run.log_metrics({"validation_perplexity": self.perplexities[-1]}, step=state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

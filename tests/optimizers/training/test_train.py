@@ -1,5 +1,6 @@
-"""Training on a tiny model: the adapter works in the engine, a kill loses one epoch at most, nothing is overwritten."""
+"""Training on a tiny model: the adapter works in the engine, a stop loses one epoch at most, nothing is overwritten."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_an_interrupted_training_goes_on_and_ends_alike(tiny_model: Path, tmp_pa
         train(tiny_model, "parted", on_progress=stop)
     (work,) = tmp_path.glob(".parted.training-*")
     assert sorted(path.name for path in (work / "checkpoints").iterdir()) == ["checkpoint-10", "checkpoint-5"]
+    (work / "checkpoints" / "checkpoint-12").mkdir()  # as a kill leaves one that was being written
     steps: list[int] = []
     train(tiny_model, "parted", on_progress=lambda progress: steps.append(progress.step))
     assert steps == [11, 12, 13, 14, 15]
@@ -73,12 +75,38 @@ def test_an_interrupted_training_goes_on_and_ends_alike(tiny_model: Path, tmp_pa
     assert all(whole[key].equal(parted[key]) for key in whole)
 
 
-def test_what_is_there_is_not_overwritten(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_adapter_is_never_overwritten(overwrite: bool, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="not empty and would be lost"):
-        train(tiny_model, "mine")
+    with pytest.raises(FileExistsError, match="holds no adapter; what is in it would be lost"):
+        train(tiny_model, "mine", overwrite=overwrite)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_is_overwritten_when_asked_for(
+    tiny_model: Path, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_adapters["care"], tmp_path / "mine")
+    with pytest.raises(FileExistsError, match="holds an adapter, which would be lost"):
+        train(tiny_model, "mine")
+    before = (tmp_path / "mine" / "adapter_model.safetensors").read_bytes()
+    train(tiny_model, "mine", overwrite=True)
+    assert (tmp_path / "mine" / "adapter_model.safetensors").read_bytes() != before
+    assert "A LoRA adapter that makes" in (tmp_path / "mine" / "README.md").read_text()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_ends_when_the_validation_perplexity_no_longer_falls(tiny_model: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
+    seen: list[Any] = []
+    trained = train_community(
+        "fair", CORPUS, base=f"local/{tiny_model}", settings=settings, device="cpu", on_progress=seen.append
+    )
+    assert trained.folder == Path("adapters", "fair")
+    assert trained.epochs < 40
+    assert trained.perplexity == min(seen[-1].perplexities)
 
 
 @pytest.mark.filterwarnings("ignore")
