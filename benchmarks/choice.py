@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -74,9 +75,9 @@ class Row:
     """How often one strategy was right.
 
     Attributes:
-        strategy: Its name, or "chance".
-        scores: For each question 1 where it was right and 0 where not; for chance, how likely it is to be right.
-        seconds: What all questions took; None for chance.
+        strategy: Its name, or that of a way without an LM: "chance", "shared words".
+        scores: For each question 1 where it was right and 0 where not; between them where it has to guess.
+        seconds: What all questions took; None without an LM.
         target: What the mean has to reach; None where the row is information.
     """
 
@@ -112,6 +113,8 @@ class Contest:
 
         _ask(lm, self.predictor, self.judged, self.choices[:1])  # loads the model
         rows = [Row("chance", tuple(1 / len(choice.inputs["options"]) for choice in self.choices))]
+        if self.predictor.channel:
+            rows.append(Row("shared words", shared_words(self.choices)))
         usable = self.predictor.strategies(lm)
         for strategy in (name for name in STRATEGIES if name in usable):
             advance = stage(progress, f"{self.title}: {strategy}", len(self.choices))
@@ -183,6 +186,24 @@ def action_choices(path: Path, seed: int, size: Size) -> list[Choice]:
     return choices
 
 
+def shared_words(choices: Sequence[Choice]) -> tuple[float, ...]:
+    """How far words alone tell, with no LM: the option that shares most word beginnings with the attribute.
+
+    A beginning is the first five letters of a word of four or more; options that tie share the point.
+    """
+
+    def beginnings(text: str) -> set[str]:
+        return {word[:5] for word in re.findall(r"[a-z]{4,}", text.lower())}
+
+    def score(choice: Choice) -> float:
+        wanted = beginnings(choice.inputs["attribute"])
+        shared = {option: len(wanted & beginnings(option)) for option in choice.inputs["options"]}
+        best = [option for option, count in shared.items() if count == max(shared.values())]
+        return (choice.right in best) / len(best)
+
+    return tuple(map(score, choices))
+
+
 def _contests(lm: dspy.LM, folder: Path, seed: int, size: Size) -> list[Contest]:
     from modplural.programs.baselines import Vanilla
     from modplural.programs.pool import CommunityPool
@@ -232,7 +253,7 @@ def _table(title: str, rows: Sequence[Row], seed: int) -> Table:
             row.strategy,
             str(len(row.scores)),
             f"{row.mean:.1%}",
-            _interval(row.scores, seed) if measured else "",
+            "" if row.strategy == "chance" else _interval(row.scores, seed),
             "" if row.target is None else f"≥ {row.target:.0%}",
             "" if row.target is None else "[green]yes[/]" if row.met else "[bold red]no[/]",
             f"{row.seconds:.1f}" if measured else "",

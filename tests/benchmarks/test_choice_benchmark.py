@@ -1,34 +1,22 @@
 """The benchmark of measured choice asks fair questions, runs on the real LM, and shows figures beside their targets."""
 
-import importlib
 import json
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def choice(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The script as a module, imported as a run from its folder does."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(name, os.environ.get(name, "1"))
-    before = set(sys.modules)
-    yield importlib.import_module("choice")
-    for name in set(sys.modules) - before:
-        if (BENCHMARKS / f"{name}.py").exists():
-            del sys.modules[name]
+def choice(benchmark: Any) -> Any:
+    return benchmark("choice")
 
 
 @pytest.mark.slow
 def test_quick_run_prints_every_figure_beside_its_target(
-    choice: Any, smollm2: str, capsys: pytest.CaptureFixture[str]
+    choice: Any, smollm2: str, cells: Callable[[str], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "MODPLURAL_BENCHMARKS" not in os.environ:
         pytest.skip("needs the published benchmark files: set MODPLURAL_BENCHMARKS to their folder")
@@ -37,9 +25,10 @@ def test_quick_run_prints_every_figure_beside_its_target(
     printed = capsys.readouterr().out
     assert (code, choice.MODEL) == (os.EX_OK, smollm2)
     assert max(map(len, printed.splitlines())) <= 100
-    rows = [cells for cells in map(_cells, printed.splitlines()) if len(cells) == 7 and cells[0] != "strategy"]
-    assert [(cells[0], cells[4]) for cells in rows] == [
+    rows = [row for row in map(cells, printed.splitlines()) if len(row) == 7 and row[0] != "strategy"]
+    assert [(row[0], row[4]) for row in rows] == [
         ("chance", ""),
+        ("shared words", ""),
         ("letters", ""),
         ("texts", ""),
         ("verdicts", ""),
@@ -49,7 +38,8 @@ def test_quick_run_prints_every_figure_beside_its_target(
         ("texts", ""),
         ("verdicts", "≥ 85%"),
     ]
-    assert all(float(cells[6]) > 0 and " to " in cells[3] for cells in rows if cells[0] != "chance")
+    asked = [row for row in rows if row[0] not in ("chance", "shared words")]
+    assert all(float(row[6]) > 0 and " to " in row[3] for row in asked)
 
 
 def test_the_right_explanation_belongs_to_the_given_value(choice: Any, tmp_path: Path) -> None:
@@ -64,6 +54,15 @@ def test_the_right_explanation_belongs_to_the_given_value(choice: Any, tmp_path:
     assert {one.inputs["options"].index(one.right) for one in asked} == {0, 1, 2}
     assert choice.value_choices(tmp_path / "values.json", 0, size) == asked
     assert choice.value_choices(tmp_path / "values.json", 1, size) != asked
+
+
+def test_shared_words_are_right_where_only_the_right_option_has_them_and_split_ties(choice: Any) -> None:
+    options = ["They are caring.", "Be dutiful.", "Trustworthy people."]
+    asked = [
+        choice.Choice({"attribute": value, "options": options}, right)
+        for value, right in (("Trust in others", options[2]), ("Duty", options[1]), ("A duty of trust", options[0]))
+    ]
+    assert choice.shared_words(asked) == pytest.approx((1.0, 1 / 3, 0.0))
 
 
 def test_the_moral_action_stands_in_either_place_and_ambiguous_scenarios_are_left_out(
@@ -127,7 +126,3 @@ def _scenario(number: int, *, ambiguous: bool) -> dict[str, Any]:
         "gold_distribution": [0.5, 0.5] if ambiguous else [1, 0],
         "pred_distribution": None,
     }
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]

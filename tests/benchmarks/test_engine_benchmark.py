@@ -1,30 +1,13 @@
 """The engine's benchmark runs, shows every figure and asks both ways the same; how fast they are is not judged here."""
 
-import importlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Import a script's module by name, as a run from its folder does."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(name, os.environ.get(name, "1"))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if (BENCHMARKS / f"{name}.py").exists():
-            del sys.modules[name]
 
 
 @pytest.fixture
@@ -37,15 +20,15 @@ def roomy_model(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def test_quick_run_prints_every_figure_beside_its_target(
-    benchmark: Any, roomy_model: Path, capsys: pytest.CaptureFixture[str]
+    benchmark: Any, roomy_model: Path, cells: Callable[[str], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = benchmark("engine").main(["--quick", "--model", str(roomy_model)])
 
     printed = capsys.readouterr().out
     assert code == os.EX_OK
     assert max(map(len, printed.splitlines())) <= 100
-    rows = {cells[0]: cells for cells in map(_cells, printed.splitlines()) if len(cells) == 6 and cells[0]}
-    targets = {name: cells[4] for name, cells in rows.items()}
+    rows = {row[0]: row for row in map(cells, printed.splitlines()) if len(row) == 6 and row[0]}
+    targets = {name: row[4] for name, row in rows.items()}
     assert targets == {
         "generation, tokens/s": "≥ 8",
         "option distributions/s": "≥ 12",
@@ -54,7 +37,7 @@ def test_quick_run_prints_every_figure_beside_its_target(
         "weights, MB": "≤ 1.2",
         "resident memory, MB": "≤ 1.2",
     }
-    assert all(float(cells[3]) > 0 for cells in rows.values())
+    assert all(float(row[3]) > 0 for row in rows.values())
 
 
 def test_both_ways_answer_the_same_prompts_alike(benchmark: Any, roomy_model: Path, tmp_path: Path) -> None:
@@ -87,7 +70,3 @@ def test_large_shape_is_refused_without_cuda(
 
     assert benchmark("engine").main(["--shape", "7b"]) == os.EX_UNAVAILABLE
     assert "needs a CUDA device" in capsys.readouterr().out
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]

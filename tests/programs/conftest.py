@@ -1,13 +1,16 @@
 """What the tests of programs share: a pool of fake communities, a base LLM that is never real, and scripted choices."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import dspy
 import pytest
 
+from modplural.programs.choice_prompt import ChoicePrompt, Scores
 from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm
+from modplural.programs.measures import arun_plan, run_plan
 from modplural.programs.pool import CommunityPool
 
 SAYINGS = {
@@ -51,6 +54,17 @@ def run(request: pytest.FixtureRequest) -> Run:
         return program(*args, **kwargs) if request.param == "sync" else await program.acall(*args, **kwargs)
 
     return called
+
+
+@pytest.fixture(params=["sync", "async"])
+def measured(request: pytest.FixtureRequest) -> Callable[..., Scores]:
+    """Runs the plan of a choice's strategy, both ways."""
+
+    def run(lm: dspy.LM, strategy: Any, prompt: ChoicePrompt) -> Scores:
+        plan = strategy(lm, prompt)
+        return run_plan(lm, plan) if request.param == "sync" else asyncio.run(arun_plan(lm, plan))
+
+    return run
 
 
 @pytest.fixture

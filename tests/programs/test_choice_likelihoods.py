@@ -1,6 +1,5 @@
 """Choices measured by likelihoods: distributions computed by hand, and none where likelihoods do not tell."""
 
-import asyncio
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,22 +14,11 @@ from modplural.programs.choice_likelihoods import channel, letters, texts, verdi
 from modplural.programs.choice_prompt import ChoiceDemo, ChoicePrompt, Scores
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.engines.scoring import Likelihood, ScoreItem, read_items
-from modplural.programs.measures import arun_plan, run_plan
+from modplural.programs.measures import run_plan
 
 OPTIONS = ("tea", "milk", "water")
 DEMO = ChoiceDemo("A meal?", ("soup", "bread", "stew"), right=1, channel="crumbs")
 Measure = Callable[..., Scores]
-
-
-@pytest.fixture(params=["sync", "async"])
-def measured(request: pytest.FixtureRequest) -> Measure:
-    """Runs a strategy's plan, both ways."""
-
-    def run(lm: dspy.LM, strategy: Any, prompt: ChoicePrompt) -> Scores:
-        plan = strategy(lm, prompt)
-        return run_plan(lm, plan) if request.param == "sync" else asyncio.run(arun_plan(lm, plan))
-
-    return run
 
 
 def prompt(*options: str, **more: Any) -> ChoicePrompt:

@@ -1,6 +1,5 @@
 """What is read out of replies: letters and numbers, and nothing where there is neither."""
 
-import asyncio
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,6 @@ from modplural.programs.asking import CannotMeasureError
 from modplural.programs.choice_prompt import ChoiceDemo, ChoicePrompt, Scores
 from modplural.programs.choice_replies import sampled, stated_letter, verbalized, written_numbers
 from modplural.programs.engines.fake import AsyncFakeEngine, FakeEngine, fake_lm, prompt_text
-from modplural.programs.measures import arun_plan, run_plan
 
 Measure = Callable[..., Scores]
 
@@ -21,17 +19,6 @@ class Reasoning(FakeEngine):
     """An engine whose LM reasons before it answers."""
 
     supports_reasoning = True
-
-
-@pytest.fixture(params=["sync", "async"])
-def measured(request: pytest.FixtureRequest) -> Measure:
-    """Runs a strategy's plan, both ways."""
-
-    def run(lm: dspy.LM, strategy: Any, prompt: ChoicePrompt) -> Scores:
-        plan = strategy(lm, prompt)
-        return run_plan(lm, plan) if request.param == "sync" else asyncio.run(arun_plan(lm, plan))
-
-    return run
 
 
 def prompt(*options: str, demos: tuple[ChoiceDemo, ...] = ()) -> ChoicePrompt:
