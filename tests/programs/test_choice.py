@@ -1,10 +1,8 @@
-"""The measured choice as a predictor: what it answers, what it refuses, and what optimizers and saving make of it."""
+"""The measured choice as a predictor: what it answers and what it refuses."""
 
 import asyncio
-import json
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import dspy
@@ -349,132 +347,6 @@ async def test_what_was_measured_is_in_the_trace(run: Any) -> None:
     assert inputs["options"] == OPTIONS
     assert outputs is found
     assert set(outputs.keys()) == {"choice", "probabilities", "strategy", "method", "outside"}
-
-
-def test_a_state_survives_json() -> None:
-    choose = MeasuredChoice(Pick, channel="attribute")
-    choose.measurement = Measurement("verdicts", 0.5, {"tea": -1.0})
-    choose.signature = choose.signature.with_instructions("Pick what keeps warm.")
-    choose.demos = [demo()]
-    other = MeasuredChoice(Pick, channel="attribute")
-    assert other.load_state(json.loads(json.dumps(choose.dump_state()))) is other
-    assert other.measurement == choose.measurement
-    assert other.signature.instructions == "Pick what keeps warm."
-    lms = likely(), likely()
-    found, again = (
-        predictor(query=QUERY, options=OPTIONS, lm=lm) for predictor, lm in zip((choose, other), lms, strict=True)
-    )
-    assert again.toDict() == found.toDict()
-    assert lms[1].engine.prompts == lms[0].engine.prompts
-    assert "A meal?" in lms[0].engine.prompts[0]
-
-
-def test_a_program_is_saved_with_its_measurements(tmp_path: Path) -> None:
-    class Program(dspy.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.choose = MeasuredChoice(Pick)
-
-    program, other = Program(), Program()
-    program.choose.measurement = Measurement("letters", 2.0)
-    program.save(tmp_path / "program.json")
-    other.load(tmp_path / "program.json")
-    assert other.choose.measurement == Measurement("letters", 2.0)
-
-
-def test_a_state_that_says_nothing_about_the_measurement_keeps_it() -> None:
-    choose = MeasuredChoice(Pick)
-    choose.measurement = Measurement("letters", 2.0)
-    choose.load_state(dspy.Predict(Pick).dump_state())
-    assert choose.measurement == Measurement("letters", 2.0)
-
-
-@pytest.mark.parametrize(
-    "measurement",
-    [None, "letters", {}, {"strategy": "votes", "temperature": 1.0, "bias": {}}, {"strategy": "letters"}],
-)
-def test_nonsense_is_refused_and_nothing_is_taken(measurement: Any) -> None:
-    choose = MeasuredChoice(Pick, "texts")
-    choose.demos = [demo()]
-    state = MeasuredChoice(Pick.with_instructions("Something else.")).dump_state()
-    before = json.dumps(choose.dump_state())
-    with pytest.raises(ValueError, match=r"strategy"):
-        choose.load_state({**state, "measurement": measurement})
-    assert json.dumps(choose.dump_state()) == before
-
-
-def test_loading_does_not_change_the_state_it_takes() -> None:
-    state = MeasuredChoice(Pick, "texts").dump_state()
-    before = json.dumps(state)
-    MeasuredChoice(Pick).load_state(state)
-    assert json.dumps(state) == before
-
-
-def test_resetting_clears_demos_and_keeps_the_measurement() -> None:
-    choose = MeasuredChoice(Pick, channel="attribute")
-    choose.measurement = Measurement("letters", 2.0)
-    choose.demos = [demo()]
-    choose.reset()
-    assert choose.demos == []
-    assert (choose.measurement, choose.channel) == (Measurement("letters", 2.0), "attribute")
-
-
-@pytest.mark.parametrize("copied", ["deepcopy", "reset_copy"])
-def test_copies_measure_alike_and_are_separate(copied: str) -> None:
-    choose = MeasuredChoice(Pick, channel="attribute")
-    choose.measurement = Measurement("texts", 0.5)
-    other = getattr(choose, copied)()
-    assert (other.measurement, other.channel) == (Measurement("texts", 0.5), "attribute")
-    other.measurement = Measurement("letters")
-    assert choose.measurement == Measurement("texts", 0.5)
-    assert choose(query=QUERY, options=OPTIONS, lm=likely()).probabilities["tea"] == pytest.approx(0.9)
-
-
-class Bar(dspy.Module):
-    """A program with one choice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.choose = MeasuredChoice(Pick, "texts")
-
-    def forward(self, query: str, options: Sequence[str]) -> dspy.Prediction:
-        return self.choose(query=query, options=options)
-
-
-MEALS = [demo(query=f"Meal {place}?") for place in range(3)]
-TABLE = {"tea": math.log(0.3), "milk": math.log(0.1), "soup": math.log(0.1), "bread": math.log(0.3)}
-
-
-def test_labeled_demos_are_shown() -> None:
-    bar = Bar()
-    bar.choose.measurement = Measurement("texts", 0.5)
-    compiled = dspy.LabeledFewShot(k=2).compile(bar, trainset=MEALS)
-    lm = likely(TABLE)
-    with dspy.context(lm=lm):
-        found = compiled(query=QUERY, options=OPTIONS)
-    assert found.probabilities == pytest.approx({"tea": 0.9, "milk": 0.1})
-    assert lm.engine.prompts[0].count("\nbread\n") == 2
-
-
-def test_bootstrapped_demos_are_shown_and_saved() -> None:
-    seen: list[Any] = []
-
-    def metric(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
-        seen.append(prediction)
-        return bool(prediction.choice == example.choice and prediction.probabilities["bread"] > 0.7)
-
-    optimizer = dspy.BootstrapFewShot(metric=metric, max_bootstrapped_demos=2, max_labeled_demos=0)
-    with dspy.context(lm=likely(TABLE)):
-        compiled = optimizer.compile(Bar(), trainset=MEALS)
-    assert [prediction.strategy for prediction in seen] == ["texts", "texts"]
-    demos = compiled.choose.demos
-    assert [shown.query for shown in demos] == ["Meal 0?", "Meal 1?"]
-    assert all(shown.probabilities == pytest.approx({"soup": 0.25, "bread": 0.75}) for shown in demos)
-    other, lm = Bar(), likely(TABLE)
-    other.load_state(json.loads(json.dumps(compiled.dump_state())))
-    with dspy.context(lm=lm):
-        other(query=QUERY, options=OPTIONS)
-    assert lm.engine.prompts[0].count("\nbread\n") == 2
 
 
 async def test_many_choices_run_at_once_without_mixing() -> None:

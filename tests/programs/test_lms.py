@@ -47,7 +47,3 @@ def test_a_local_lm_runs_in_this_process(tiny_model: Path, tiny_adapters: dict[s
     assert re.fullmatch(r"local/tiny@\w+\+care@\w+", lm.model)
     assert isinstance(lm.engine, LocalEngine)
     assert lm.kwargs["max_tokens"] == 7
-
-
-def test_two_servers_with_one_model_name_share_no_cached_answer() -> None:
-    assert not build_lm(LMConfig(model="openai/m", api_base="http://127.0.0.1:1/v1")).cache

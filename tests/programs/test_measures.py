@@ -24,8 +24,10 @@ from typing import Any
 import dspy
 import pytest
 
+from modplural.programs.config import LMConfig
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.engines.scoring import Likelihood, ScoreItem, Turn
+from modplural.programs.lms import build_lm
 from modplural.programs.measures import CannotMeasureError, ascore, measure_for, score
 
 KEY = "sk-secret-of-mine"
@@ -419,6 +421,24 @@ def test_only_measurements_go_without_the_warning_of_truncation(
     lm("Which one?", **settings)
     lm.close()
     assert "truncated" in caplog.text
+
+
+def test_two_servers_with_one_model_name_share_no_measured_prompt(serve: Any, measure: Score, dspy_cache: Path) -> None:
+    for server in (serve(ToyVLLM()), serve(ToyVLLM())):
+        measure(server.lm("hosted_vllm/base", cache=True), [ScoreItem(QUESTION, ("A", "an old tree"))])
+        assert any("prompt_logprobs" in body for body in server.bodies)
+
+
+def test_a_configured_server_is_asked_whatever_another_of_that_name_has_said(
+    serve: Any, dspy_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+    servers = {said: serve(lambda body, said=said: (200, chat_reply(body, said, "stop"))) for said in ("Yes.", "No.")}
+    for said, server in servers.items():
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        lm = build_lm(LMConfig(model="openai/some", api_base=address, api_key_env="SOME_API_KEY"))
+        assert lm("Which one?") == [said]
+        lm.close()
 
 
 REAL = os.environ.get("MODPLURAL_VLLM")

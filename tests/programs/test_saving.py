@@ -278,6 +278,7 @@ def drop(key: str) -> Edit:
     ("file", "edit", "message"),
     [
         ("manifest", put("format", 2), "saved by a newer modplural, in format 2, this one reads up to 1"),
+        ("manifest", put("format", 0), "names format 0; formats are numbered from 1"),
         ("manifest", put("format", "1"), "no manifest of a saved program"),
         ("manifest", drop("format"), "no manifest of a saved program"),
         ("manifest", lambda data: [data], "no manifest of a saved program"),
