@@ -80,13 +80,20 @@ def test_an_unknown_task_is_refused_with_those_there_are(tmp_path: Path) -> None
 @pytest.mark.parametrize("task", SAMPLES)
 def test_each_sample_is_readable_as_its_task(task: str) -> None:
     with as_file(sample(task)) as path:
-        found = read_records(path)
-    assert (found.task.name, len(found.records), found.bad) == (task, 4, ())
+        found = read_records(path, task)
+    assert len(found.records) >= 4
+    assert found.bad == ()
+
+
+@pytest.mark.parametrize("task", sorted(SAMPLES.keys() - {"overton-judge", "steerable-opinionqa"}))
+def test_each_sample_shows_its_task_unless_another_reads_it_first(task: str) -> None:
+    with as_file(sample(task)) as path:
+        assert read_records(path).task.name == task
 
 
 def test_a_task_without_a_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="no sample for task 'steerable-opinionqa'; there are samples for overton-vk"):
-        sample("steerable-opinionqa")
+    with pytest.raises(ValueError, match="no sample for task 'steerable-chess'; there are samples for overton-vk"):
+        sample("steerable-chess")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -38,8 +38,8 @@ def program(task: str) -> Mode:
 def test_each_mode_fills_its_samples_and_names_who_was_missing(task: str, tmp_path: Path) -> None:
     output = tmp_path / "out.json"
     with as_file(sample(task)) as records:
-        report = run_file(program(task), records, output)
-        again = run_file(program(task), records, output)
+        report = run_file(program(task), records, output, task=task, limit=4)
+        again = run_file(program(task), records, output, task=task, limit=4)
     assert (report.task, report.answered, report.complete) == (task, 4, True)
     assert again.resumed == 4
     assert {tuple(missing) for missing in report.partial.values()} == {("silent",)}
@@ -57,7 +57,7 @@ def test_a_key_that_a_server_repeats_is_kept_nowhere(tmp_path: Path) -> None:
     refusal.kwargs["api_key"] = "sk-canary"
     output = tmp_path / "out.json"
     with as_file(sample("overton-vk")) as records:
-        report = run_file(Vanilla(refusal), records, output)
+        report = run_file(Vanilla(refusal), records, output, limit=4)
     assert len(report.failed) == 4
     assert all("wrong key ***" in failed.error for failed in report.failed)
     assert not any("canary" in path.read_text() for path in tmp_path.iterdir() if path.is_file())

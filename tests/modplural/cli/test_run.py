@@ -17,7 +17,7 @@ from typer.testing import Result
 from modplural.cli.options import ModeName, make_program
 from modplural.cli.run import run_records
 from modplural.cli.session import Terminal
-from modplural.data import sample
+from modplural.data import encode_rows, sample
 from modplural.optimizers import journal_path
 
 Run = Callable[..., Result]
@@ -42,7 +42,7 @@ def records(tmp_path: Path) -> Path:
     """Four records of two options each."""
     with as_file(sample("distributional-moralchoice")) as file:
         copy = tmp_path / "dilemmas.json"
-        copy.write_bytes(file.read_bytes())
+        copy.write_bytes(encode_rows(json.loads(file.read_bytes())[:4]))
     return copy
 
 
