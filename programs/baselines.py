@@ -3,12 +3,14 @@
 They are called like the modes and answer like them. This file knows no mode.
 """
 
+from collections.abc import Mapping
+
 import dspy
 
 from ..signatures import baselines, distributional, steerable
 from .choice import MeasuredChoice
 from .messages import one_line
-from .pool import CommunityPool
+from .pool import CommunityPool, FailurePolicy
 from .program import Program
 from .question import Question
 from .steps import Call, Steps
@@ -69,22 +71,46 @@ class Prompted(_Direct):
 class MixtureOfExperts(_Direct):
     """The base LLM routes to one community by its description, and answers with that community's message only.
 
-    As `Vanilla`, with `selected`, `selection_probabilities` and `messages` (of the selected community alone).
+    As `Vanilla`, with `selected`, `selection_probabilities`, `messages` (of the selected community alone) and
+    `failures`. When the policy is to continue, a community that fails is recorded there and the next best is asked.
+
+    Attributes:
+        pool: The communities.
+        failures: What a failing community leads to; by default its failure ends the program. With "continue", the
+            program ends when fewer than `at_least` communities have not failed; `timeout` is each one's own.
     """
 
-    def __init__(self, base: dspy.LM, pool: CommunityPool) -> None:
+    def __init__(self, base: dspy.LM, pool: CommunityPool, *, failures: FailurePolicy | None = None) -> None:
         """Bind the base LLM and the communities."""
         super().__init__(base, baselines.AnswerFrom, steerable.Answer, distributional.Choose, steerable.Choose)
         self.pool = pool
+        self.failures = failures or FailurePolicy()
         self.route = MeasuredChoice(baselines.Route, channel="query")
 
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Route, hear one community, answer with its message."""
         chances = yield from self._routes(question.query)
-        selected = max(chances, key=lambda name: chances[name])
-        heard = yield from self.pool.steps(question.query, only=[selected])
-        reply = yield from self.ask(question, {"message": one_line(heard.messages[0].text)})
-        return dspy.Prediction(**reply, selected=selected, selection_probabilities=chances, messages=heard.messages)
+        heard = yield from self._hear(question.query, chances)
+        (message,) = heard.messages
+        reply = yield from self.ask(question, {"message": one_line(message.text)})
+        return dspy.Prediction(
+            **reply,
+            selected=message.community,
+            selection_probabilities=chances,
+            messages=heard.messages,
+            failures=heard.failures,
+        )
+
+    def _hear(self, query: str, chances: Mapping[str, float]) -> Steps[dspy.Prediction]:
+        """The message of the likeliest community that has one, and why those before it have none."""
+        ranked = sorted(chances, key=lambda name: chances[name], reverse=True)
+        failed: dict[str, str] = {}
+        while True:
+            heard = yield from self.pool.collect(query, self.failures.timeout, only=[ranked[len(failed)]])
+            failed |= heard.failures
+            if heard.messages:
+                return dspy.Prediction(messages=heard.messages, failures=failed)
+            self.failures.judge(failed, len(ranked) - len(failed))
 
     def _routes(self, query: str) -> Steps[dict[str, float]]:
         """How likely each community is to be the one to ask; the only one of a pool is, without asking."""

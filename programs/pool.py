@@ -163,12 +163,19 @@ class CommunityPool(Stepped):
             EmptyPoolError: There is nobody to ask.
         """
         policy = failures or FailurePolicy()
+        heard = yield from self.collect(query, policy.timeout, only)
+        if heard.failures:
+            policy.judge(heard.failures, len(heard.messages))
+        return heard
+
+    def collect(
+        self, query: str, timeout: float | None = None, only: Iterable[str] | None = None
+    ) -> Steps[dspy.Prediction]:
+        """As `steps`, but whoever calls it judges the failures, of which there may be as many as communities."""
         self.check_filled()
         asked = list(self) if only is None else [self[name] for name in only]
         listener = _listener.get()
-        answers = yield [
-            community.call(query, catch=True, timeout=policy.timeout, listener=listener) for community in asked
-        ]
+        answers = yield [community.call(query, catch=True, timeout=timeout, listener=listener) for community in asked]
         failed = {
             community.name: reason(failure, community.lm)
             for community, answer in zip(asked, answers, strict=True)
@@ -179,8 +186,6 @@ class CommunityPool(Stepped):
             for community, answer in zip(asked, answers, strict=True)
             if community.name not in failed
         )
-        if failed:
-            policy.judge(failed, len(messages))
         return dspy.Prediction(messages=messages, failures=failed)
 
     def check_filled(self) -> None:

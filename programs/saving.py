@@ -81,7 +81,7 @@ class Manifest(_Saved):
         predictors: The fields of each predictor, as in `query, message -> sentence`.
         base: The base LLM.
         communities: The pool, in order; empty for programs without one.
-        failures: The failure policy of a mode.
+        failures: The failure policy of a program with communities.
     """
 
     format: int
@@ -157,7 +157,7 @@ def _manifest(program: Program) -> Manifest:
         predictors=_fields(program),
         base=describe_lm(program.base, "base"),
         communities=tuple(_saved_community(community) for community in pool),
-        failures=SavedFailures(**asdict(program.failures)) if isinstance(program, Mode) else None,
+        failures=SavedFailures(**asdict(program.failures)) if isinstance(program, Mode | MixtureOfExperts) else None,
     )
 
 
@@ -209,10 +209,10 @@ def _build(manifest: Manifest, base: dspy.LM, lms: Mapping[str, dspy.LM]) -> Pro
         )
         for community in manifest.communities
     )
-    if issubclass(kind, Mode):
-        saved = manifest.failures
-        return kind(base, pool, failures=FailurePolicy(**saved.model_dump()) if saved else None)
-    return kind(base, pool) if issubclass(kind, MixtureOfExperts) else kind(base)
+    if not issubclass(kind, Mode | MixtureOfExperts):
+        return kind(base)
+    saved = manifest.failures
+    return kind(base, pool, failures=FailurePolicy(**saved.model_dump()) if saved else None)
 
 
 def _take_state(program: Program, manifest: Manifest, folder: Path) -> None:

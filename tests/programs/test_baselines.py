@@ -7,7 +7,7 @@ import pytest
 from modplural.programs.baselines import MixtureOfExperts, Prompted, Vanilla
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import CommunityError, EmptyPoolError
-from modplural.programs.pool import CommunityPool
+from modplural.programs.pool import CommunityPool, FailurePolicy
 
 QUERY = "May one tell a lie to a friend?"
 OPTIONS = ["yes", "no"]
@@ -86,6 +86,29 @@ async def test_the_only_expert_needs_no_route(run: Any, experts: MixtureOfExpert
 async def test_experts_fail_with_the_one_they_chose(run: Any, experts: MixtureOfExperts) -> None:
     experts.pool["fairness"].lm = fake_lm({"": ValueError("it broke")}, num_retries=0)
     with pytest.raises(CommunityError, match="no message from fairness"):
+        await run(experts, QUERY)
+
+
+async def test_the_next_best_expert_stands_in_for_one_that_fails(run: Any, experts: MixtureOfExperts) -> None:
+    experts.failures = FailurePolicy("continue", timeout=5.0)
+    experts.pool["fairness"].lm = fake_lm({"": ValueError("it broke")}, num_retries=0)
+    found = await run(experts, QUERY)
+    assert (found.response, found.selected) == ("It depends.", "liberty")
+    assert found.selection_probabilities == {"care": 0.1, "fairness": 0.7, "liberty": 0.2}
+    assert [message.community for message in found.messages] == ["liberty"]
+    assert list(found.failures) == ["fairness"] and "it broke" in found.failures["fairness"]
+    assert not experts.pool["care"].lm.engine.requests
+
+
+async def test_too_few_experts_end_it_all(run: Any, experts: MixtureOfExperts) -> None:
+    for name in ("fairness", "liberty"):
+        experts.pool[name].lm = fake_lm({"": ValueError("it broke")}, name=name, num_retries=0)
+    experts.failures = FailurePolicy("continue", at_least=2)
+    with pytest.raises(CommunityError, match=r"1 of at least 2 communities .*; none from fairness .*; liberty"):
+        await run(experts, QUERY)
+    experts.pool["care"].lm = fake_lm({"": ""}, num_retries=0)
+    experts.failures = FailurePolicy("continue")
+    with pytest.raises(CommunityError, match=r"0 of at least 1 communities .*; liberty .*; care"):
         await run(experts, QUERY)
 
 

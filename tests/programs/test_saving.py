@@ -78,9 +78,10 @@ def lms(program: Any) -> list[dspy.LM]:
     return [program.base, *(member.lm for member in getattr(program, "pool", ()))]
 
 
-def test_the_pool_and_its_policy_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Overton, MixtureOfExperts])
+def test_the_pool_and_its_policy_come_back(kind: Any, tmp_path: Path) -> None:
     policy = FailurePolicy("continue", at_least=2, timeout=9.5)
-    Overton(dspy.LM("openai/gpt-4o-mini"), served_pool(), failures=policy).save(tmp_path / "saved")
+    kind(dspy.LM("openai/gpt-4o-mini"), served_pool(), failures=policy).save(tmp_path / "saved")
     loaded: Any = load(tmp_path / "saved")
     assert loaded.failures == policy
     assert [member.name for member in loaded.pool] == ["care", "liberty"]
