@@ -27,11 +27,16 @@ _measuring = contextvars.ContextVar("modplural_measuring", default=False)
 
 
 class CannotMeasureError(RuntimeError):
-    """A backend cannot measure what was asked; the message says what can be done."""
+    """A backend cannot measure what was asked; the message says what can be done.
 
-    def __init__(self, model: str, problem: str, remedy: str = _NO_LOGPROBS) -> None:
+    Attributes:
+        lasting: Whether it lies in the backend, so that asking again would be in vain, and not in this question.
+    """
+
+    def __init__(self, model: str, problem: str, remedy: str = _NO_LOGPROBS, *, lasting: bool = False) -> None:
         """Say which LM, what went wrong, and what can be done about it."""
         super().__init__(f"{model}: {problem}; {remedy}")
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,12 @@ def _remember(lm: dspy.BaseLM, ask: Ask, found: Any) -> None:
 
 def _key(lm: dspy.BaseLM, ask: Ask) -> dict[str, str]:
     """What tells a measurement from others; two servers may serve different models by one name."""
-    server = str(lm.kwargs.get("api_base") or lm.kwargs.get("base_url"))
-    return {"_fn_identifier": __name__, "server": server, "request": repr(ask.request)}
+    return {"_fn_identifier": __name__, "server": server_of(lm), "request": repr(ask.request)}
+
+
+def server_of(lm: dspy.BaseLM) -> str:
+    """The address that an LM was given, as text also where it was given none."""
+    return str(lm.kwargs.get("api_base") or lm.kwargs.get("base_url"))
 
 
 @contextmanager
@@ -146,7 +155,7 @@ def _guarded(lm: dspy.BaseLM) -> Iterator[None]:
     except (LMInvalidRequestError, LMUnsupportedFeatureError) as error:
         reason = redacted(error.message, lm)
         # The cause is left out: its text is the server's, which may repeat the key it was given.
-        raise CannotMeasureError(lm.model, f"the request was refused ({reason})") from None
+        raise CannotMeasureError(lm.model, f"the request was refused ({reason})", lasting=True) from None
     finally:
         logger.removeFilter(silence)
         _measuring.reset(token)

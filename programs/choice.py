@@ -7,17 +7,17 @@ because it matters more than wording. This file knows predictors; the ways to me
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import dspy
 from dspy.clients.base_lm import BaseLM
 
 from .adapters import PlainAdapter, is_plain
-from .asking import CannotMeasureError
-from .choice_prompt import ChoiceDemo, ChoicePlan, ChoicePrompt, Scores
-from .choosing import STRATEGIES, usable_strategies
+from .asking import Ask, CannotMeasureError
+from .choice_fallback import Measured, Unmeasurable, measure_first
+from .choice_prompt import ChoiceDemo, ChoicePrompt
+from .choosing import usable_strategies
 from .measurement import AUTO, Measurement
 from .measures import arun_plan, run_plan
 from .question import check_options
@@ -48,7 +48,8 @@ class MeasuredChoice(dspy.Predict):
         Args:
             signature: Inputs with `options` among them, and one text output.
             strategy: One of `choosing.STRATEGIES`; or "auto", that is the first of these that the backend can measure:
-                `channel` where an input is named for it, `verdicts`, `sampled`.
+                `channel` where an input is named for it and given, `verdicts`, `sampled`. Where a backend announces
+                more than it does, the next one is taken; a strategy that was named is never replaced.
             channel: The input whose likelihood `channel` compares between the options, such as "attribute".
 
         Raises:
@@ -65,6 +66,7 @@ class MeasuredChoice(dspy.Predict):
             raise ValueError(f"there is no input {channel!r} to compare beside the options; the inputs are {inputs}")
         self.measurement = Measurement(strategy)
         self.channel = channel
+        self._unmeasurable = Unmeasurable()
 
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Measure the choice; DSPy calls this.
@@ -103,18 +105,23 @@ class MeasuredChoice(dspy.Predict):
         return tuple(name for name in usable_strategies(lm) if name != "channel" or self.channel is not None)
 
     def strategy_for(self, lm: BaseLM) -> str:
-        """The strategy that a call with this LM uses.
+        """The strategy that a call with this LM uses, as far as can be told without asking it.
 
         Raises:
             CannotMeasureError: It cannot be measured; the message says which can.
         """
+        return self._candidates(lm, self.channel is not None)[0]
+
+    def _candidates(self, lm: BaseLM, channel: bool) -> list[str]:
+        """The strategies to try with an LM, in order: the one that was named, or those that may work."""
         usable, wanted = self.strategies(lm), self.measurement.strategy
         if wanted == AUTO:
-            return next(name for name in _AUTO_ORDER if name in usable)
+            fit = [name for name in _AUTO_ORDER if name in usable and (channel or name != "channel")]
+            return self._unmeasurable.rest(lm, fit)
         if wanted not in usable:
             problem = f"the strategy {wanted!r} cannot be measured here"
             raise CannotMeasureError(lm.model, problem, f"these can: {', '.join(usable)}")
-        return wanted
+        return [wanted]
 
 
 class _ChoiceAdapter(PlainAdapter):
@@ -132,8 +139,8 @@ class _ChoiceAdapter(PlainAdapter):
         demos: list[Any],
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        strategy, plan = self._plan(lm, signature, demos, inputs)
-        return [self._answer(lm, signature, inputs, strategy, run_plan(lm, plan))]
+        plan = self._plan(lm, signature, demos, inputs)
+        return [self._answer(signature, inputs, run_plan(lm, plan))]
 
     async def acall(
         self,
@@ -144,12 +151,12 @@ class _ChoiceAdapter(PlainAdapter):
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
         # In a thread, because DSPy may import a lot the first time it looks up what a backend can do.
-        strategy, plan = await asyncio.to_thread(self._plan, lm, signature, demos, inputs)
-        return [self._answer(lm, signature, inputs, strategy, await arun_plan(lm, plan))]
+        plan = await asyncio.to_thread(self._plan, lm, signature, demos, inputs)
+        return [self._answer(signature, inputs, await arun_plan(lm, plan))]
 
     def _plan(
         self, lm: BaseLM, signature: type[dspy.Signature], demos: list[Any], inputs: Mapping[str, Any]
-    ) -> tuple[str, ChoicePlan]:
+    ) -> Generator[list[Ask], Any, Measured]:
         prompt = ChoicePrompt(
             instructions=signature.instructions,
             context=self._context(signature, inputs),
@@ -157,8 +164,8 @@ class _ChoiceAdapter(PlainAdapter):
             demos=tuple(solved for demo in demos if (solved := self._solved(signature, demo))),
             channel=self._channel(inputs),
         )
-        strategy = self._predictor.strategy_for(lm)
-        return strategy, STRATEGIES[strategy].plan(lm, prompt)
+        strategies = self._predictor._candidates(lm, bool(prompt.channel))
+        return measure_first(lm, prompt, strategies, self._predictor._unmeasurable)
 
     def _context(self, signature: type[dspy.Signature], values: Mapping[str, Any]) -> str:
         return self.format_user_message_content(signature.delete("options"), values)
@@ -181,21 +188,13 @@ class _ChoiceAdapter(PlainAdapter):
             self._context(signature, demo), _one_line_each(options), options.index(choice), self._channel(demo)
         )
 
-    def _answer(
-        self,
-        lm: BaseLM,
-        signature: type[dspy.Signature],
-        inputs: Mapping[str, Any],
-        strategy: str,
-        scores: Scores,
-    ) -> dict[str, Any]:
-        if not any(map(math.isfinite, scores.logits)) or not all(logit < math.inf for logit in scores.logits):
-            raise CannotMeasureError(lm.model, f"{strategy!r} measured {scores.logits}, which is no distribution")
+    def _answer(self, signature: type[dspy.Signature], inputs: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
+        scores = measured.scores
         probabilities = self._predictor.measurement.probabilities(inputs["options"], scores.logits)
         return {
             _output(signature): max(probabilities, key=probabilities.__getitem__),
             "probabilities": probabilities,
-            "strategy": strategy,
+            "strategy": measured.strategy,
             "method": scores.method,
             "outside": scores.outside,
         }

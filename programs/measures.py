@@ -108,11 +108,16 @@ async def ascore(lm: dspy.BaseLM, items: Sequence[ScoreItem]) -> list[list[Likel
 
 
 def run_plan(lm: dspy.BaseLM, plan: Generator[list[Ask], Any, T]) -> T:
-    """Send what a plan asks for, round by round, and return what it makes of the replies."""
+    """Send what a plan asks for, round by round, and return what it makes of the replies, or of their lack."""
     try:
         asks = next(plan)
         while True:
-            asks = plan.send(ask_all(lm, asks))
+            try:
+                found = ask_all(lm, asks)
+            except CannotMeasureError as error:
+                asks = plan.throw(error)
+            else:
+                asks = plan.send(found)
     except StopIteration as done:
         return done.value
 
@@ -122,6 +127,11 @@ async def arun_plan(lm: dspy.BaseLM, plan: Generator[list[Ask], Any, T]) -> T:
     try:
         asks = next(plan)
         while True:
-            asks = plan.send(await aask_all(lm, asks))
+            try:
+                found = await aask_all(lm, asks)
+            except CannotMeasureError as error:
+                asks = plan.throw(error)
+            else:
+                asks = plan.send(found)
     except StopIteration as done:
         return done.value

@@ -134,7 +134,7 @@ class PromptLogprobs:
         value = (response.provider_data or {}).get(name)
         if value is None:
             problem = f"the server's reply lacks {name!r}, so it is not vLLM or an old one (0.32 was tried)"
-            raise CannotMeasureError(self.model, problem, "for another server use the prefix openai/")
+            raise CannotMeasureError(self.model, problem, "for another server use the prefix openai/", lasting=True)
         return value
 
 

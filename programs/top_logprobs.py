@@ -46,7 +46,8 @@ class TopLogprobs:
     def _read(self, response: Response) -> tuple[TopLogprob, ...]:
         listed = response.logprobs[0].top if response.logprobs else ()
         if not listed:
-            raise CannotMeasureError(self.model, "the API returned no log-probabilities of alternative tokens")
+            problem = "the API returned no log-probabilities of alternative tokens"
+            raise CannotMeasureError(self.model, problem, lasting=True)
         return listed
 
 
