@@ -3,6 +3,7 @@
 A task is recognised by what its records look like, never by what the file is called.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ TASKS: Mapping[str, Task] = {
         Task("distributional-globalopinionqa", "distributional", CountryRecord),
     )
 }
-"""Task per name. A record belongs to the first that it fits: the last takes any population in plain words."""
+"""Task per name. A record looks like the first that it fits: the last takes any population in plain words."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +75,25 @@ class RecordFile:
         return fill(self.rows, self.task.record.record_key, answers)
 
 
-def read_records(path: str | Path, task: str | None = None, *, limit: int | None = None) -> RecordFile:
+def read_records(path: str | Path, task: str | Task | None = None, *, limit: int | None = None) -> RecordFile:
     """Read a benchmark file.
 
     Args:
         path: A JSON list of records.
-        task: A name in `TASKS`; where it is None, the records show it.
+        task: A task of one's own, or a name in `TASKS`. Where it is None, the records show it: it is the task that more
+            than half of those that look like any task look like, whatever the limit.
         limit: Read no more than so many rows, from the first.
 
     Raises:
-        RecordFileError: The file is no list of records, or no task or several fit them.
+        RecordFileError: The file is no list of records, or no task fits most of them.
         ValueError: The task is unknown, or the limit is less than 1.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it is a number of records, 1 or more")
-    named = find_task(task) if task is not None else None
+    named = find_task(task) if isinstance(task, str) else task
     loaded = load_rows(path)
     rows = loaded.rows[:limit]
-    found = named or _recognise(loaded.path, rows)
+    found = named or _recognise(loaded.path, loaded.rows)
     records: dict[int, Record] = {}
     bad: list[BadRecord] = []
     for index, row in enumerate(rows):
@@ -114,16 +116,18 @@ def find_task(name: str) -> Task:
 
 
 def _recognise(path: Path, rows: Sequence[object]) -> Task:
-    first: dict[str, int] = {}
+    """The task of most records; odd ones do not change it, and what it cannot read of them is a bad record."""
+    looks: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         if task := next((task for task in TASKS.values() if task.record.fits(row)), None):
-            first.setdefault(task.name, index)
-    if len(first) == 1:
-        return TASKS[next(iter(first))]
-    if first:
-        found = ", ".join(f"record {index} looks like {name}" for name, index in first.items())
-        raise RecordFileError(
-            f"{path} mixes records of several tasks: {found}. Name the task to read it as one of them"
-        )
-    keys = "; ".join(f"{task.name}: {', '.join(sorted(task.record.shape))}" for task in TASKS.values())
-    raise RecordFileError(f"{path} holds no record of a known task. A record needs at least these keys: {keys}")
+            looks[task.name].append(index)
+    if not looks:
+        keys = "; ".join(f"{task.name}: {', '.join(sorted(task.record.shape))}" for task in TASKS.values())
+        raise RecordFileError(f"{path} holds no record of a known task. A record needs at least these keys: {keys}")
+    most = max(looks, key=lambda name: len(looks[name]))
+    if 2 * len(looks[most]) > sum(map(len, looks.values())):
+        return TASKS[most]
+    found = ", ".join(f"record {indices[0]} looks like {name}" for name, indices in looks.items())
+    raise RecordFileError(
+        f"{path} mixes records of several tasks: {found}. Name the task to read it as one of them (--task, or task=)"
+    )

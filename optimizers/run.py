@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import dspy
 from filelock import FileLock, Timeout
 
-from ..data import BadRecord, Record, RecordFile, encode_rows, read_records, write_atomic
+from ..data import BadRecord, Record, RecordFile, Task, encode_rows, read_records, write_atomic
 from ..programs.errors import reason
 from .fingerprint import fingerprint
 from .journal import Entry, Journal, RunError
@@ -90,7 +90,7 @@ def run_file(
     records_path: str | Path,
     output_path: str | Path,
     *,
-    task: str | None = None,
+    task: str | Task | None = None,
     limit: int | None = None,
     workers: int = 8,
     on_progress: Callable[[Progress], None] | None = None,
@@ -103,7 +103,7 @@ def run_file(
         records_path: The benchmark file.
         output_path: Gets the records with `output` or `pred_distribution` filled; the journal stands beside it. A run
             with the same arguments continues from that journal, also with another `limit`.
-        task: A name in `modplural.data.TASKS`; where it is None, the records show it.
+        task: A task of one's own, or a name in `modplural.data.TASKS`; where it is None, most of the records show it.
         limit: Run and write no more than so many records, from the first.
         workers: Records under way at the same time; an engine in this process batches them.
         on_progress: Called at the start and after each record, in the calling thread.

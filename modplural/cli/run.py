@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
-from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, described, interruptible, leave, session
+from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
 
 if TYPE_CHECKING:
+    from ..data import Task
     from ..optimizers import Progress, RunReport
     from ..programs.program import Program
 
@@ -23,20 +24,34 @@ def run(
     baseline: BaselineOption = None,
     program: ProgramOption = None,
     pool: PoolOption = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The task of the records, where they do not show it.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Run the first so many records only.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Records under way at the same time.")] = 8,
     seed: SeedOption = None,
 ) -> None:
     """Answer the records of a benchmark file; the same command continues a run that was interrupted."""
     with session() as terminal:
+        from ..data import find_task
+
+        with checking():
+            named = find_task(task) if task is not None else None
         made = make_program(mode, baseline, program, pool, seed)
-        report = run_records(terminal, made, records, output, limit=limit, workers=workers)
+        report = run_records(terminal, made, records, output, task=named, limit=limit, workers=workers)
         if not report.complete:
             raise typer.Exit(FAILED)
 
 
 def run_records(
-    terminal: Terminal, program: Program, records: Path, output: Path, *, limit: int | None, workers: int
+    terminal: Terminal,
+    program: Program,
+    records: Path,
+    output: Path,
+    *,
+    task: Task | None = None,
+    limit: int | None,
+    workers: int,
 ) -> RunReport:
     """Run a program over records with a progress bar, and say what became of them."""
     from ..data import RecordFileError
@@ -46,7 +61,9 @@ def run_records(
     try:
         with bar:
             report = interruptible(
-                lambda: run_file(program, records, output, limit=limit, workers=workers, on_progress=bar.show)
+                lambda: run_file(
+                    program, records, output, task=task, limit=limit, workers=workers, on_progress=bar.show
+                )
             )
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {journal_path(output)}; the same command goes on.", INTERRUPTED)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from modplural.data import SAMPLES, TASKS, RecordFileError, encode_rows, read_records, sample
+from modplural.data import SAMPLES, TASKS, RecordFileError, Task, encode_rows, read_records, sample
+from modplural.data.multiple_choice import CountryRecord
 
 SURVEY: dict[str, Any] = {
     "id": 1,
@@ -68,6 +69,35 @@ def test_a_mixed_file_is_refused_until_the_task_is_named(tmp_path: Path) -> None
     ):
         read_records(path)
     assert len(read_records(path, "steerable-opinionqa").records) == 2
+
+
+@pytest.mark.parametrize(
+    ("usual", "odd", "task", "bad"),
+    [
+        ("low_ambiguity", "low ambiguity", "distributional-moralchoice", [0]),
+        ("SEX_Male", "Overall", "steerable-opinionqa", []),  # a group that has no code is asked for by its name
+        ("Atlantis", "SEX_Male", "distributional-globalopinionqa", []),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, 1])
+def test_an_odd_record_does_not_change_the_task_of_the_others(
+    tmp_path: Path, usual: str, odd: str, task: str, bad: list[int], limit: int | None
+) -> None:
+    path = write(tmp_path, [{**SURVEY, "attribute": attribute} for attribute in (odd, usual, usual)])
+    found = read_records(path, limit=limit)
+    assert found.task.name == task
+    assert [record.index for record in found.bad] == bad
+    assert len(found.records) + len(bad) == len(found.rows) == (limit or 3)
+    if bad:
+        assert "attribute: Input should be 'low_ambiguity' or 'high_ambiguity'" in found.bad[0].reason
+
+
+def test_a_task_of_ones_own_reads_its_records(tmp_path: Path) -> None:
+    class Note(CountryRecord):
+        pass
+
+    found = read_records(write(tmp_path, [SURVEY]), Task("notes", "distributional", Note))
+    assert (found.task.name, type(found.records[0])) == ("notes", Note)
 
 
 def test_an_unknown_task_is_refused_with_those_there_are(tmp_path: Path) -> None:

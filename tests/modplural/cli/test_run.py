@@ -77,6 +77,23 @@ def test_records_in_trouble_are_listed_by_index(run: Run, records: Path, pool_fi
     assert "1 texts in 'options' but 2 in 'gold_distribution'" in troubles[0][2]
 
 
+def test_an_odd_record_is_in_trouble_by_itself(run: Run, records: Path, pool_file: Path, tmp_path: Path) -> None:
+    edit(records, 0, attribute="low ambiguity")
+    result = run("run", records, *DISTRIBUTIONAL, "--output", tmp_path / "out.json", "--pool", pool_file)
+    assert result.exit_code == 1
+    assert "4 records of distributional-moralchoice, 3 answered now, 1 unreadable" in result.stdout
+
+
+def test_the_task_can_be_named(run: Run, records: Path, pool_file: Path, tmp_path: Path) -> None:
+    arguments = ("run", records, *DISTRIBUTIONAL, "--output", tmp_path / "out.json", "--pool", pool_file, "--task")
+    result = run(*arguments, "distributional-globalopinionqa")
+    assert result.exit_code == 0
+    assert "4 records of distributional-globalopinionqa, 4 answered now" in result.stdout
+    unknown = run(*arguments, "dilemmas")
+    assert unknown.exit_code == 2
+    assert "unknown task 'dilemmas'; the tasks are overton-vk" in unknown.stderr
+
+
 def test_what_fails_alike_is_listed_once(
     run: Run, records: Path, pool_file: Path, tmp_path: Path, replies: dict[str, str | Exception]
 ) -> None:
