@@ -28,7 +28,7 @@ class _LMFields(_Config):
     api_base: ServerUrl | None = None
     api_key_env: Variable | None = None
     adapter: Text | None = None
-    temperature: float | None = Field(default=None, strict=True, ge=0, allow_inf_nan=False)
+    temperature: float | None = Field(default=None, strict=True, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(default=None, strict=True, gt=0)
 
 
@@ -40,7 +40,7 @@ class LMConfig(_LMFields):
         api_base: Address of the server, without credentials.
         api_key_env: Name of the environment variable that holds the key.
         adapter: Folder or hub id of a LoRA adapter on a `local/` model.
-        temperature: Sampling temperature; the backend's default when None.
+        temperature: Sampling temperature, 0 to 2; the backend's default when None.
         max_tokens: Most tokens of a reply; the backend's default when None.
     """
 

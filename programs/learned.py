@@ -11,6 +11,8 @@ from typing import Any
 
 from dspy.predict.parameter import Parameter
 
+from .checks import is_finite, shortened
+
 
 class Setting(Parameter):
     """One of a few named alternatives."""
@@ -104,10 +106,12 @@ class Weights(Parameter, Mapping[str, float]):
         Raises:
             ValueError: None of the names has any weight.
         """
-        total = sum(self._weights[name] for name in names)
-        if not total:
+        largest = max((self._weights[name] for name in names), default=0.0)
+        if not largest:
             raise ValueError(f"none of {list(names)} has any weight; weights are {self._weights}")
-        return {name: self._weights[name] / total for name in names}
+        scaled = {name: self._weights[name] / largest for name in names}  # whose sum cannot overflow
+        total = math.fsum(scaled.values())
+        return {name: weight / total for name, weight in scaled.items()}
 
     def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
         """The weights, as JSON data."""
@@ -128,9 +132,9 @@ class Weights(Parameter, Mapping[str, float]):
 
     def _replace(self, weights: dict[str, float]) -> None:
         for name, weight in weights.items():
-            sound = isinstance(weight, int | float) and not isinstance(weight, bool)
-            if not sound or not math.isfinite(weight) or weight < 0:
-                raise ValueError(f"the weight of {name!r} is {weight!r}; weights are finite numbers, zero or more")
+            if not is_finite(weight) or weight < 0:
+                found = shortened(weight)
+                raise ValueError(f"the weight of {name!r} is {found}; weights are finite numbers, zero or more")
         if weights and not any(weights.values()):
             raise ValueError(f"all weights are zero ({list(weights)}), so nothing would count; give one of them more")
         self._weights = weights

@@ -5,13 +5,13 @@ This file must not know predictors or LMs.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .checks import is_finite
 from .choosing import STRATEGIES
 
 AUTO = "auto"
@@ -36,10 +36,10 @@ class Measurement:
         names = (AUTO, *STRATEGIES)
         if self.strategy not in names:
             raise ValueError(f"there is no strategy {self.strategy!r}; there are {', '.join(names)}")
-        if not _is_finite(self.temperature) or self.temperature <= 0:
+        if not is_finite(self.temperature) or self.temperature <= 0:
             raise ValueError(f"the temperature of a choice is {self.temperature!r}; it is a finite number above 0")
         bias = self.bias.items() if isinstance(self.bias, Mapping) else [(None, None)]
-        if not all(isinstance(option, str) and _is_finite(value) for option, value in bias):
+        if not all(isinstance(option, str) and is_finite(value) for option, value in bias):
             raise ValueError(f"the bias of a choice is {self.bias!r}; it has a finite number for some options, by text")
 
     def probabilities(self, options: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
@@ -74,8 +74,3 @@ class Measurement:
         if not isinstance(state, Mapping) or set(state) != {"strategy", "temperature", "bias"}:
             raise ValueError(f"a measurement has a strategy, a temperature and a bias; got {state!r}")
         return cls(**state)
-
-
-def _is_finite(value: object) -> bool:
-    # A whole number beyond all floats is not finite either; comparing it does not overflow, as converting it would.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

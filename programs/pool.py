@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import TIMEOUT_MAX
 from typing import Any, Literal
 
 import dspy
 
+from .checks import is_finite, shortened
 from .community import CommunityLM
 from .errors import CommunityError, EmptyPoolError, UnknownCommunityError, reason
 from .learned import Weights
@@ -53,12 +55,15 @@ class FailurePolicy:
     def __post_init__(self) -> None:
         if self.action not in ("raise", "continue"):
             raise ValueError(f"action is {self.action!r}; it is 'raise' or 'continue'")
-        if not isinstance(self.at_least, int) or self.at_least < 1:
+        if not isinstance(self.at_least, int) or isinstance(self.at_least, bool) or self.at_least < 1:
             raise ValueError(
-                f"at_least is {self.at_least}; no program can do without any community, so it is 1 or more"
+                f"at_least is {shortened(self.at_least)}; no program can do without any community, so it is 1 or more"
             )
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout is {self.timeout}; it is a number of seconds above zero, or None for no limit")
+        if self.timeout is not None and not (is_finite(self.timeout) and 0 < self.timeout <= TIMEOUT_MAX):
+            raise ValueError(
+                f"timeout is {shortened(self.timeout)}; it is a number of seconds above zero and up to"
+                f" {TIMEOUT_MAX:.0f}, or None for no limit"
+            )
 
     def judge(self, failed: Mapping[str, str], left: int) -> None:
         """Let a program go on without some communities, or not.

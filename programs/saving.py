@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import dspy
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .baselines import MixtureOfExperts, Prompted, Vanilla
 from .community import CommunityLM
@@ -67,8 +67,8 @@ class SavedFailures(_Saved):
     """A failure policy."""
 
     action: Literal["raise", "continue"]
-    at_least: int
-    timeout: float | None = None
+    at_least: int = Field(strict=True)
+    timeout: float | None = Field(default=None, strict=True)
 
 
 class Manifest(_Saved):

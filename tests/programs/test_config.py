@@ -91,7 +91,14 @@ def test_weights_are_positive_numbers(weight: object) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", -0.1), ("temperature", math.inf), ("temperature", "0.5"), ("max_tokens", 0), ("max_tokens", 1.5)],
+    [
+        ("temperature", -0.1),
+        ("temperature", 2.1),
+        ("temperature", math.inf),
+        ("temperature", "0.5"),
+        ("max_tokens", 0),
+        ("max_tokens", 1.5),
+    ],
 )
 def test_settings_have_their_range(field: str, value: object) -> None:
     assert refused(LMConfig, LOCAL | {field: value}).startswith(f"{field}: ")

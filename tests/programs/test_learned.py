@@ -2,10 +2,13 @@
 
 import json
 import math
+import sys
 from typing import Any
 
 import dspy
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from modplural.programs.learned import Setting, Weights
 
@@ -59,13 +62,26 @@ def test_shares_are_scaled_to_those_who_are_there() -> None:
         weights.shares(["care"])
 
 
+@given(weights=st.lists(st.floats(0, sys.float_info.max), min_size=1, max_size=9).filter(any))
+@example(weights=[1e308, 1e308, 5e-324])
+@example(weights=[5e-324, 5e-324])
+def test_shares_of_any_weights_sum_to_one(weights: list[float]) -> None:
+    weighed = Weights()
+    for place, weight in enumerate(weights):
+        weighed.add(str(place), weight or 1.0)
+    weighed.update({str(place): weight for place, weight in enumerate(weights)})
+    shares = weighed.shares(list(weighed))
+    assert math.fsum(shares.values()) == pytest.approx(1.0)
+    assert all(share >= 0 for share in shares.values())
+
+
 def test_a_renamed_weight_keeps_its_place() -> None:
     weights = Holder().weights
     weights.rename("care", "kindness")
     assert list(weights.items()) == [("kindness", 1.0), ("liberty", 3.0)]
 
 
-@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, "1", None, True])
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, "1", None, True, 10**400])
 def test_weights_that_make_no_sense_are_refused(weight: Any) -> None:
     weights = Holder().weights
     for change in (weights.update, weights.load_state):

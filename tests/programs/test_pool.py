@@ -1,6 +1,7 @@
 """The pool: its order and names, asking everybody at once, telling messages as they come, and what failures lead to."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -107,6 +108,11 @@ async def test_a_community_that_takes_too_long_has_failed(ask: Ask) -> None:
     assert found.failures == {"care": "TimeoutError: fake/care did not answer within 0.2 s"}
 
 
+async def test_the_longest_patience_can_be_waited_for(ask: Ask) -> None:
+    policy = FailurePolicy("continue", timeout=threading.TIMEOUT_MAX)
+    assert len((await ask(pool_of("care", "liberty"), "Is it right?", policy)).messages) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,7 +120,13 @@ async def test_a_community_that_takes_too_long_has_failed(ask: Ask) -> None:
         ({"at_least": 0}, "at_least is 0"),
         ({"timeout": 0}, "timeout is 0"),
         ({"timeout": -1.0}, "timeout is -1.0"),
+        ({"at_least": True}, "at_least is True"),
         ({"timeout": float("nan")}, "timeout is nan"),
+        ({"timeout": float("inf")}, "timeout is inf; .* or None for no limit"),
+        ({"timeout": 1e10}, "timeout is 10000000000.0; it is a number of seconds above zero and up to"),
+        ({"timeout": 10**5000}, "timeout is a whole number of more than 18 digits"),
+        ({"timeout": "3"}, "timeout is '3'"),
+        ({"timeout": True}, "timeout is True"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """Saved programs: complete, free of secrets and code, replaced whole, refused with a reason where they do not fit."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -293,6 +294,9 @@ def drop(key: str) -> Edit:
         ("manifest", put("communities", []), "other fields: pool.communities['care'].comment"),
         ("manifest", put("failures/at_least", 0), "at_least is 0"),
         ("manifest", put("failures/action", "ignore"), "is damaged"),
+        ("manifest", put("failures/timeout", math.inf), "timeout is inf; it is a number of seconds above zero"),
+        ("manifest", put("failures/timeout", 10**400), "is damaged: failures.timeout"),
+        ("manifest", put("failures/timeout", "3"), "is damaged: failures.timeout"),
         ("manifest", put("extra", 1), "is damaged"),
         ("state", lambda data: [], "the state is list ([])"),
         ("state", drop("restate"), "the state does not fit Overton: it has no restate"),
@@ -313,6 +317,7 @@ def drop(key: str) -> Edit:
         ("state", put("synthesis/value", "all"), "the synthesis strategy cannot be 'all'"),
         ("state", put("synthesis", {"value": ["joint"]}), "the synthesis strategy cannot be ['joint']"),
         ("state", put("pool.weights/care", -1), "the weight of 'care' is -1"),
+        ("state", put("pool.weights/care", 10**400), "the weight of 'care' is a whole number of more than 18 digits"),
         ("state", put("pool.weights/care", "1"), "the weight of 'care' is '1'"),
         ("state", put("pool.weights", {}), "the state weighs []"),
     ],
