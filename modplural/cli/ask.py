@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
+from .adjusting import Changes, adjust
+from .options import (
+    AtLeastOption,
+    BaselineOption,
+    MeasureOption,
+    ModeOption,
+    OnFailureOption,
+    PoolOption,
+    ProgramOption,
+    SeedOption,
+    SynthesisOption,
+    make_program,
+)
 from .session import Terminal, checking, interruptible, session
 
 if TYPE_CHECKING:
@@ -33,6 +45,10 @@ def ask(
         list[str] | None, typer.Option(metavar="TEXT", help="A possible answer; give two or more.")
     ] = None,
     seed: SeedOption = None,
+    on_failure: OnFailureOption = None,
+    at_least: AtLeastOption = None,
+    measure: MeasureOption = None,
+    synthesis: SynthesisOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the prediction as one JSON object.")] = False,
 ) -> None:
     """Ask one question."""
@@ -42,6 +58,7 @@ def ask(
         with checking():
             question = Question.check(sys.stdin.read() if query == "-" else query, attribute, option or None)
         made = make_program(mode, baseline, program, pool, seed)
+        adjust(made, Changes(on_failure, at_least, measure, synthesis))
         with checking():
             question.fit(type(made).__name__, made.attribute_use, made.options_use)
         if as_json:

@@ -34,6 +34,33 @@ class BaselineName(StrEnum):
     MIXTURE_OF_EXPERTS = "mixture_of_experts"
 
 
+class FailureAction(StrEnum):
+    """What a failing community leads to, as `modplural.FailurePolicy` names it."""
+
+    RAISE = "raise"
+    CONTINUE = "continue"
+
+
+class MeasureName(StrEnum):
+    """The ways to measure a choice, as `modplural.MeasuredChoice` names them."""
+
+    AUTO = "auto"
+    LETTERS = "letters"
+    TEXTS = "texts"
+    VERDICTS = "verdicts"
+    CHANNEL = "channel"
+    SAMPLED = "sampled"
+    VERBALIZED = "verbalized"
+
+
+class SynthesisName(StrEnum):
+    """The ways to synthesize, as `modplural.Overton` names them."""
+
+    JOINT = "joint"
+    PER_MESSAGE = "per_message"
+    REFINE = "refine"
+
+
 ModeOption = Annotated[ModeName | None, typer.Option("--mode", help="The mode that answers.")]
 BaselineOption = Annotated[
     BaselineName | None, typer.Option("--baseline", help="A baseline that answers in the place of a mode.")
@@ -47,6 +74,16 @@ PoolOption = Annotated[
 ]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed for LMs that sample; those at temperature 0 need none.")
+]
+OnFailureOption = Annotated[
+    FailureAction | None, typer.Option("--on-failure", help="Whether to answer without a community that fails.")
+]
+AtLeastOption = Annotated[
+    int | None, typer.Option("--at-least", min=1, help="Communities to answer with, at the least, when some fail.")
+]
+MeasureOption = Annotated[MeasureName | None, typer.Option("--measure", help="How choices are measured.")]
+SynthesisOption = Annotated[
+    SynthesisName | None, typer.Option("--synthesis", help="How Overton makes one response of the messages.")
 ]
 
 

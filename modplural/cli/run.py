@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import BaselineOption, ModeOption, PoolOption, ProgramOption, SeedOption, make_program
+from .adjusting import Changes, adjust
+from .options import (
+    AtLeastOption,
+    BaselineOption,
+    MeasureOption,
+    ModeOption,
+    OnFailureOption,
+    PoolOption,
+    ProgramOption,
+    SeedOption,
+    SynthesisOption,
+    make_program,
+)
 from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
 
 if TYPE_CHECKING:
@@ -30,6 +42,10 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Run the first so many records only.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Records under way at the same time.")] = 8,
     seed: SeedOption = None,
+    on_failure: OnFailureOption = None,
+    at_least: AtLeastOption = None,
+    measure: MeasureOption = None,
+    synthesis: SynthesisOption = None,
 ) -> None:
     """Answer the records of a benchmark file; the same command continues a run that was interrupted."""
     with session() as terminal:
@@ -38,6 +54,7 @@ def run(
         with checking():
             named = find_task(task) if task is not None else None
         made = make_program(mode, baseline, program, pool, seed)
+        adjust(made, Changes(on_failure, at_least, measure, synthesis))
         report = run_records(terminal, made, records, output, task=named, limit=limit, workers=workers)
         if not report.complete:
             raise typer.Exit(FAILED)
