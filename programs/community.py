@@ -61,7 +61,7 @@ class CommunityLM(Stepped):
         if persona is not None and not persona.strip():
             raise ValueError(f"the persona of {name!r} is empty, so its LM would be told nothing; leave it out instead")
         self.name = name
-        self.description = description or name
+        self.description = description.strip() or name
         self.lm = lm
         self.comment = dspy.Predict(Comment if persona is None else Comment.with_instructions(persona))
         self.examples = [_checked(example, name) for example in examples]

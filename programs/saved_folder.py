@@ -17,12 +17,17 @@ def read_json(file: Path) -> Any:
     """Read one file of a saved folder.
 
     Raises:
-        SavedProgramError: It is not there, or it is not JSON.
+        SavedProgramError: It is not there, it cannot be read, or it is not JSON.
     """
     try:
         return json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SavedProgramError(f"{file.parent} is no saved program: there is no {file.name} in it") from error
+    except OSError as error:
+        raise SavedProgramError(
+            f"{file} cannot be read ({error.strerror}), so there is no program to load; it must be a file that may be"
+            " read, as `program.save` writes it"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SavedProgramError(f"{file} is damaged: it is not JSON ({error})") from error
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import dspy
 from dspy.predict.parameter import Parameter
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import SavedProgramError
 
@@ -56,9 +57,35 @@ def _check_predictor(name: str, predictor: dspy.Predict, state: Mapping[str, Any
     for entry in ("traces", "train", "demos"):
         if not isinstance(state[entry], list):
             raise SavedProgramError(f"{entry} of {name} is {_kind(state[entry])}, not a list")
-    if not all(isinstance(demo, Mapping) for demo in state["demos"]):
-        raise SavedProgramError(f"the demos of {name} are not all objects with a value per field")
+        for place, item in enumerate(state[entry]):
+            if not isinstance(item, Mapping):
+                raise SavedProgramError(
+                    f"{entry}[{place}] of {name} is {_kind(item)}, not an object with a value per field, so the {entry}"
+                    f" of {name} are not all objects; take it out"
+                )
+    for place, demo in enumerate(state["demos"]):
+        _check_demo(f"demos[{place}] of {name}", predictor.signature, demo)
     _check_signature(name, own["signature"], state["signature"])
+
+
+def _check_demo(place: str, signature: type[dspy.Signature], demo: Mapping[str, Any]) -> None:
+    """Check that a demo shows something of a signature; it may miss fields and have others, as optimizers leave them.
+
+    Inputs and outputs are checked by their types: a number would be shown as if it were text.
+    """
+    given = {name: field for name, field in signature.fields.items() if demo.get(name) is not None}
+    if not given:
+        raise SavedProgramError(
+            f"{place} has none of the fields {', '.join(signature.fields)}, so it would show nothing; take it out"
+        )
+    for name, field in given.items():
+        try:
+            TypeAdapter(field.annotation).validate_python(demo[name])
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise SavedProgramError(
+                f"{name} in {place} is {_kind(demo[name])} and cannot be shown ({problem}); correct it or take it out"
+            ) from None
 
 
 def _check_signature(name: str, own: Mapping[str, Any], signature: object) -> None:
@@ -74,6 +101,15 @@ def _check_signature(name: str, own: Mapping[str, Any], signature: object) -> No
         raise SavedProgramError(
             f"the signature of {name} must be its instructions and, for each of its {len(own['fields'])} fields, a"
             " prefix and a description"
+        )
+    if not signature["instructions"].strip():
+        raise SavedProgramError(
+            f"the instructions of {name} are blank, so its LM would not be told what to do; give some"
+        )
+    if not all(field["prefix"].strip() for field in signature["fields"]):
+        raise SavedProgramError(
+            f"the signature of {name} has a field whose prefix is blank, so its inputs would run into one another; give"
+            " each field a prefix, such as 'Query:'"
         )
 
 

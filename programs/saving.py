@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .baselines import MixtureOfExperts, Prompted, Vanilla
 from .community import CommunityLM
 from .config import ExampleConfig, LMConfig
-from .config_fields import Slug, Text
+from .config_fields import Problem, Slug, Text, refusal
 from .distributional import Distributional
 from .errors import SavedProgramError
 from .lms import build_lm
@@ -29,6 +29,7 @@ from .pool import CommunityPool, FailurePolicy
 from .program import Program
 from .saved_folder import read_json, write_folder
 from .saved_lms import CustomLM, describe_lm
+from .saved_state import check_state
 from .steerable import Steerable
 
 FORMAT = 1
@@ -92,16 +93,33 @@ class Manifest(_Saved):
     communities: tuple[SavedCommunity, ...] = ()
     failures: SavedFailures | None = None
 
+    @model_validator(mode="after")
+    def _policy_can_be_met(self) -> Self:
+        least = self.failures.at_least if self.failures else 0
+        if self.communities and least > len(self.communities):
+            message = (
+                f"{least} communities must have a message and there are {len(self.communities)}, so that every answer"
+                " would fail; lower it, or add communities"
+            )
+            raise refusal("Manifest", [Problem(("failures", "at_least"), message)])
+        return self
+
 
 def save_program(program: Program, path: str | Path) -> None:
     """Write a program as a folder; a saved program that is there is replaced when the new one is complete.
 
     Raises:
         FileExistsError: There is something else at that path; it is left as it is.
-        SavedProgramError: The program is none of `PROGRAMS`, or holds something that is not JSON data.
+        SavedProgramError: The program is none of `PROGRAMS`, holds something that is not JSON data, or could not be
+            loaded again.
     """
-    manifest = _manifest(program).model_dump(mode="json", exclude_none=True)
-    write_folder(Path(path).expanduser(), {MANIFEST: manifest, STATE: program.dump_state()})
+    try:
+        manifest = _manifest(program).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        raise SavedProgramError(f"this {type(program).__name__} could not be loaded again: {_told(error)}") from None
+    state = program.dump_state()
+    check_state(program, state)
+    write_folder(Path(path).expanduser(), {MANIFEST: manifest, STATE: state})
 
 
 def load(path: str | Path, *, base: dspy.LM | None = None, lms: Mapping[str, dspy.LM] | None = None) -> Program:
@@ -162,6 +180,11 @@ def _manifest(program: Program) -> Manifest:
 
 
 def _saved_community(community: CommunityLM) -> SavedCommunity:
+    if not community.description.strip():
+        raise SavedProgramError(
+            f"the description of {community.name!r} is blank, so the mixture of experts could not route to it; say in"
+            " a sentence who the community is"
+        )
     examples = (ExampleConfig(query=example.query, message=example.message) for example in community.examples)
     lm = describe_lm(community.lm, community.name)
     return SavedCommunity(name=community.name, description=community.description, examples=tuple(examples), lm=lm)
@@ -243,8 +266,12 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
-        found = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-        raise SavedProgramError(f"{folder / MANIFEST} is damaged: {'; '.join(found)}") from error
+        raise SavedProgramError(f"{folder / MANIFEST} is damaged: {_told(error)}") from error
     if manifest.program not in PROGRAMS:
         raise SavedProgramError(f"{folder} was saved as {manifest.program!r}; programs are {', '.join(PROGRAMS)}")
     return manifest
+
+
+def _told(error: ValidationError) -> str:
+    """What is wrong, each problem after the path of its field."""
+    return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())

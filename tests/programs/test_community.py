@@ -34,6 +34,7 @@ def test_without_persona_the_signature_tells_what_to_do() -> None:
 
 def test_description_is_the_name_where_nothing_was_said() -> None:
     assert CommunityLM("care", echo()).description == "care"
+    assert CommunityLM("care", echo(), description=" \n").description == "care"
     assert CommunityLM("care", echo(), description="Those who care.").description == "Those who care."
 
 

@@ -183,7 +183,7 @@ def test_a_saved_program_is_replaced(tmp_path: Path) -> None:
 def test_a_failure_while_saving_leaves_the_former_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served(Vanilla).save(tmp_path / "saved")
     program = served(Overton)
-    program.synthesize.demos = [{"query": object()}]
+    program.synthesize.demos = [{"query": "May one lie?", "other": object()}]
     with pytest.raises(SavedProgramError, match=r"state\.json cannot be saved: something in it, perhaps in a demo"):
         program.save(tmp_path / "saved")
     rename = Path.rename
@@ -293,6 +293,8 @@ def drop(key: str) -> Edit:
         ("manifest", put("communities/0/name", "liberty"), "has a community 'liberty' already"),
         ("manifest", put("communities", []), "other fields: pool.communities['care'].comment"),
         ("manifest", put("failures/at_least", 0), "at_least is 0"),
+        ("manifest", put("failures/at_least", 3), "3 communities must have a message and there are 2"),
+        ("manifest", put("communities/0/description", " "), "is damaged: communities.0.description"),
         ("manifest", put("failures/action", "ignore"), "is damaged"),
         ("manifest", put("failures/timeout", math.inf), "timeout is inf; it is a number of seconds above zero"),
         ("manifest", put("failures/timeout", 10**400), "is damaged: failures.timeout"),
@@ -307,6 +309,12 @@ def drop(key: str) -> Edit:
         ("state", put("restate/lm", {"model": "openai/evil"}), "the state of restate brings an LM of its own"),
         ("state", put("restate/demos", {}), "demos of restate is dict ({}), not a list"),
         ("state", put("restate/demos", ["x"]), "the demos of restate are not all objects"),
+        ("state", put("restate/demos", [{}]), "demos[0] of restate has none of the fields query, message, sentence"),
+        ("state", put("restate/demos", [{"query": "A?"}, {"other": 1}]), "demos[1] of restate has none of the fields"),
+        ("state", put("restate/demos", [{"query": 3}]), "query in demos[0] of restate is int (3) and cannot be shown"),
+        ("state", put("restate/demos", [{"query": ["a"]}]), "query in demos[0] of restate is list (['a'])"),
+        ("state", put("restate/traces", [1]), "traces[0] of restate is int (1), not an object"),
+        ("state", put("restate/train", [None]), "train[0] of restate is NoneType (None), not an object"),
         ("state", put("restate/traces", None), "traces of restate is NoneType (None), not a list"),
         ("state", put("restate/train", "x"), "train of restate is str (x), not a list"),
         ("state", put("restate/signature", "a -> b"), "the signature of restate must be"),
@@ -314,6 +322,13 @@ def drop(key: str) -> Edit:
         ("state", put("restate/signature/fields", []), "for each of its 3 fields"),
         ("state", put("restate/signature/fields/0", {"prefix": "Query:"}), "the signature of restate must be"),
         ("state", put("restate/signature/fields/0/prefix", None), "the signature of restate must be"),
+        ("state", put("restate/signature/instructions", " \n"), "the instructions of restate are blank"),
+        (
+            "state",
+            put("pool.communities['care'].comment/signature/instructions", ""),
+            "the instructions of pool.communities['care'].comment are blank",
+        ),
+        ("state", put("restate/signature/fields/1/prefix", " "), "restate has a field whose prefix is blank"),
         ("state", put("synthesis/value", "all"), "the synthesis strategy cannot be 'all'"),
         ("state", put("synthesis", {"value": ["joint"]}), "the synthesis strategy cannot be ['joint']"),
         ("state", put("pool.weights/care", -1), "the weight of 'care' is -1"),
@@ -353,6 +368,43 @@ def test_a_damaged_file_is_refused(file: str, content: bytes, tmp_path: Path) ->
     (tmp_path / "saved" / file).write_bytes(content)
     with pytest.raises(SavedProgramError, match=f"{file} is damaged: it is not JSON"):
         load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "state.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused(file: str, tmp_path: Path) -> None:
+    served(Vanilla).save(tmp_path / "saved")
+    (tmp_path / "saved" / file).unlink()
+    (tmp_path / "saved" / file).mkdir()
+    with pytest.raises(SavedProgramError, match=f"{file} cannot be read .*; it must be a file"):
+        load(tmp_path / "saved")
+
+
+def test_demos_of_optimizers_come_back(tmp_path: Path) -> None:
+    program = served(Distributional)
+    program.choose.demos = [
+        dspy.Example(query="A?", attribute=None, options=("yes", "no"), choice="yes", augmented=True),
+        dspy.Example(query="Of another signature?", response="Yes."),
+    ]
+    program.save(tmp_path / "saved")
+    loaded: Any = load(tmp_path / "saved")
+    assert [demo["query"] for demo in loaded.choose.demos] == ["A?", "Of another signature?"]
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    blank, told, greedy, muddled = (served(Overton) for _ in range(4))
+    blank.pool["care"].description = " "
+    told.restate.signature = told.restate.signature.with_instructions(" ")
+    greedy.failures = FailurePolicy("continue", at_least=3)
+    muddled.restate.demos = [dspy.Example(other=1)]
+    for program, message in (
+        (blank, "the description of 'care' is blank, so the mixture of experts could not route to it; say in"),
+        (told, "the instructions of restate are blank"),
+        (greedy, r"Overton could not be loaded again: failures\.at_least: 3 communities must"),
+        (muddled, r"demos\[0\] of restate has none of the fields"),
+    ):
+        with pytest.raises(SavedProgramError, match=message):
+            program.save(tmp_path / "saved")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
