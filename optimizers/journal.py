@@ -30,6 +30,10 @@ class RunError(RuntimeError):
     """A run cannot start, or cannot usefully go on; what was answered so far is kept."""
 
 
+class RunUsageError(RunError):
+    """A run was given what does not fit together; another program, task or output is needed."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """What became of one record.

@@ -21,8 +21,10 @@ from filelock import FileLock, Timeout
 
 from ..data import BadRecord, Record, RecordFile, Task, encode_rows, read_records, write_atomic
 from ..programs.errors import reason
+from ..programs.program import Program
+from ..programs.question import Question
 from .fingerprint import fingerprint
-from .journal import Entry, Journal, RunError
+from .journal import Entry, Journal, RunError, RunUsageError
 
 _HOPELESS = 10
 """A run stops when so many records failed and none was answered: then it is not the records."""
@@ -110,8 +112,9 @@ def run_file(
 
     Raises:
         RecordFileError: The file cannot be read as records of one task.
-        RunError: The output belongs to something else, another run is writing it, the program's predictions do not
-            answer this task, or every record fails. Whatever was answered is in the journal.
+        RunUsageError: The output is a folder or the file of records, or the program does not answer this task.
+        RunError: The output belongs to something else, another run is writing it, or every record fails. Whatever was
+            answered is in the journal.
         ValueError: An unknown task, or a limit or number of workers less than 1.
     """
     if workers < 1:
@@ -119,6 +122,7 @@ def run_file(
     records = read_records(records_path, task, limit=limit)
     output = Path(output_path)
     _check_output(output, records.path)
+    _check_fit(program, records)
     header = {"records": f"sha256 {records.digest}", "task": records.task.name, **fingerprint(program)}
     with _sole_writer(output):
         if output.exists() and not journal_path(output).exists():
@@ -212,7 +216,7 @@ def _finish(program: dspy.Module, index: int, record: Record, journal: Journal) 
 
 def _entry(index: int, record: Record, prediction: dspy.Prediction) -> Entry:
     if record.prediction_field not in prediction:
-        raise RunError(
+        raise RunUsageError(
             f"these records are answered by a prediction's {record.prediction_field!r}, and the program predicts "
             f"{', '.join(sorted(prediction.keys()))}. Run a program of another mode"
         )
@@ -239,10 +243,24 @@ def _digest(record: Record) -> str:
 
 def _check_output(output: Path, records: Path) -> None:
     if output.exists() and output.samefile(records):
-        raise RunError(f"the output {output} is the file of records, which is never written. Choose another output")
+        raise RunUsageError(
+            f"the output {output} is the file of records, which is never written. Choose another output"
+        )
     if output.is_dir():
-        raise RunError(f"the output {output} is a folder. Name a file")
+        raise RunUsageError(f"the output {output} is a folder. Name a file")
     output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_fit(program: dspy.Module, records: RecordFile) -> None:
+    """Refuse before anybody is asked what would fail on every record."""
+    example = next((record.example() for record in records.records.values()), None)
+    if example is None or not isinstance(program, Program):
+        return
+    question = Question(example.query, example.get("attribute"), example.get("options"))
+    try:
+        question.fit(type(program).__name__, program.attribute_use, program.options_use)
+    except ValueError as error:
+        raise RunUsageError(f"{records.path} holds records of {records.task.name}, and {error}") from error
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 import os
 import sys
+from functools import partial
+from importlib import metadata
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
@@ -10,10 +13,10 @@ from .ask import ask
 from .communities import communities
 from .demo import demo
 from .run import run
+from .session import deliver
 
 app = typer.Typer(
     name="modplural",
-    help="Ask a base LLM together with a pool of community LMs: Modular Pluralism.",
     epilog=(
         "Exit codes: 0 done, 1 something failed, 2 wrong usage or settings, 130 interrupted. "
         "MODPLURAL_DEBUG=1 shows where an error came from, MODPLURAL_CACHE names another folder for the embedded LM."
@@ -22,6 +25,34 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_DECISIVE = ("dspy", "torch", "transformers")
+"""Packages whose versions decide what an LM is sent and what it answers."""
+
+
+def show_versions(wanted: bool) -> None:
+    """Print the version of this package and of those below it, from their metadata, and end."""
+    if wanted:
+        below = ", ".join(f"{name} {_version(name)}" for name in _DECISIVE)
+        typer.echo(f"modplural {_version('modplural')} ({below})")
+        raise typer.Exit
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@app.callback()
+def begin(
+    versions: Annotated[
+        bool, typer.Option("--version", callback=show_versions, is_eager=True, help="Show versions and exit.")
+    ] = False,
+) -> None:
+    """Ask a base LLM together with a pool of community LMs: Modular Pluralism."""
+
+
 app.command()(ask)
 app.command()(run)
 app.add_typer(communities, name="communities")
@@ -36,4 +67,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # an LM may write what the terminal's encoding cannot show
-    app(prog_name="modplural")
+    deliver(partial(app, prog_name="modplural"))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..optimizers import Progress, RunReport
     from ..programs.program import Program
 
+_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+
 
 def run(
     records: Annotated[Path, typer.Argument(metavar="FILE", help="Benchmark records: a JSON list.")],
@@ -72,7 +74,7 @@ def run_records(
 ) -> RunReport:
     """Run a program over records with a progress bar, and say what became of them."""
     from ..data import RecordFileError
-    from ..optimizers import journal_path, run_file
+    from ..optimizers import RunUsageError, journal_path, run_file
 
     bar = _Bar(terminal)
     try:
@@ -84,7 +86,7 @@ def run_records(
             )
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {journal_path(output)}; the same command goes on.", INTERRUPTED)
-    except (RecordFileError, FileNotFoundError) as error:
+    except (RecordFileError, RunUsageError, *_WRONG_PATH) as error:
         raise WrongUsageError(described(error)) from error
     _report(terminal, report)
     return report

@@ -61,13 +61,39 @@ def session() -> Iterator[Terminal]:
     except KeyboardInterrupt:
         leave("Interrupted.", INTERRUPTED)
     except BrokenPipeError:  # whoever read the output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from None
     except Exception as error:
         if os.environ.get("MODPLURAL_DEBUG"):
             raise
         complain(f"Error: {described(error)}")
         raise typer.Exit(WRONG_USAGE if isinstance(error, WrongUsageError) else FAILED) from None
+
+
+def deliver(command: Callable[[], None]) -> NoReturn:
+    """Run the command of this process and end it. What did not reach standard output is a failure, and not for nothing.
+
+    A reader that has enough, such as `head`, is told nothing; a full disk or a closed output is.
+    """
+    if sys.stdout is None:
+        complain(
+            "Error: standard output is closed, and nothing could be shown there. Redirect it to /dev/null instead."
+        )
+        sys.exit(FAILED)
+    code: str | int | None = 0
+    try:
+        try:
+            command()
+        except SystemExit as leaving:
+            code = leaving.code
+        sys.stdout.flush()
+    except OSError as error:
+        if os.environ.get("MODPLURAL_DEBUG"):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would try it once more
+        if not code and not isinstance(error, BrokenPipeError):
+            complain(f"Error: standard output: {error.strerror}")
+        code = code or FAILED
+    sys.exit(code)
 
 
 @contextmanager

@@ -14,7 +14,10 @@ import dspy
 import pytest
 
 from modplural.data import TASKS, encode_rows
-from modplural.optimizers.run import FailedRecord, Progress, RunError, journal_path, run_file
+from modplural.optimizers.run import FailedRecord, Progress, RunError, RunUsageError, journal_path, run_file
+from modplural.programs.engines.fake import fake_lm
+from modplural.programs.overton import Overton as RealOverton
+from modplural.programs.pool import CommunityPool
 
 SLOW_RUN = """
 import sys, time
@@ -289,6 +292,8 @@ def test_a_program_for_another_mode_stops_the_run(tmp_path: Path, output: Path) 
         RunError, match="answered by a prediction's 'probabilities', and the program predicts messages, resp"
     ):
         run_file(Overton(), records, output)
+    with pytest.raises(RunUsageError, match=r"holds records of distributional-globalopinionqa, and Overton takes no"):
+        run_file(RealOverton(fake_lm(), CommunityPool()), records, output)
     assert run_file(Stub(), records, output).complete  # nothing was answered, so that the right program may follow
 
 

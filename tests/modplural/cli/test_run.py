@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.resources import as_file
 from pathlib import Path
 
+import dspy
 import pytest
 from rich.console import Console
 from typer.testing import Result
@@ -118,6 +119,43 @@ def test_a_file_that_holds_no_records_is_wrong_usage(
     result = run("run", file, *DISTRIBUTIONAL, "--output", tmp_path / "out.json", "--pool", pool_file)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("dilemmas.json", "--mode", "distributional", "--output", "dilemmas.json"), "is the file of records"),
+        (("dilemmas.json", "--mode", "distributional", "--output", "folder"), "is a folder. Name a file"),
+        (("dilemmas.json", "--mode", "distributional", "--output", "dilemmas.json/out.json"), "dilemmas.json: "),
+        (("folder", "--mode", "distributional", "--output", "out.json"), "folder: Is a directory"),
+        (("dilemmas.json", "--mode", "overton", "--output", "out.json"), "moralchoice, and Overton takes no options"),
+        (("dilemmas.json", "--mode", "steerable", "--output", "out.json"), "moralchoice, and Steerable needs attrib"),
+    ],
+)
+@pytest.mark.usefixtures("records")
+def test_what_does_not_fit_together_is_wrong_usage_and_nobody_is_asked(
+    arguments: tuple[str, ...],
+    said: str,
+    run: Run,
+    pool_file: Path,
+    tmp_path: Path,
+    fakes: dict[str, dspy.LM],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    result = run("run", *arguments, "--pool", pool_file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert not any(lm.engine.requests for lm in fakes.values())
+    assert not Path("out.json").exists()
+
+
+def test_a_program_whose_answers_are_of_another_kind_is_wrong_usage(run: Run, pool_file: Path, tmp_path: Path) -> None:
+    with as_file(sample("steerable-vk")) as records:
+        result = run("run", records, *DISTRIBUTIONAL, "--output", tmp_path / "out.json", "--pool", pool_file)
+    assert result.exit_code == 2
+    assert "these records are answered by a prediction's 'option'" in result.stderr
 
 
 def test_the_output_of_something_else_is_kept(run: Run, records: Path, pool_file: Path, tmp_path: Path) -> None:

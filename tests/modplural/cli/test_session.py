@@ -1,9 +1,12 @@
 """What surrounds a command: notes, quiet libraries, readable errors, readers that leave early."""
 
 import logging
+import os
+import shlex
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import typer
@@ -57,16 +60,35 @@ def test_what_ends_interruptible_work_is_raised() -> None:
         interruptible(sys.exit)
 
 
-@pytest.mark.parametrize("arguments", [["communities", "list"], ["--help"]])
-def test_a_reader_that_leaves_early_is_no_error(arguments: list[str]) -> None:
-    command = "import sys; sys.argv[0] = 'modplural'; from modplural.cli import main; main()"
-    with subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+MAIN = [sys.executable, "-c", "import sys; sys.argv[0] = 'modplural'; from modplural.cli import main; main()"]
+COMMANDS = [["communities", "list"], ["--help"], ["--version"]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_reader_that_leaves_early_is_told_nothing_and_what_it_missed_is_no_success(arguments: list[str]) -> None:
+    with subprocess.Popen([*MAIN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         said = process.stderr.read()
-    assert said == ""
+    assert (said, process.returncode) == ("", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, as Linux has it")
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_full_disk_is_told_once(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert "No space left on device" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes descriptors")
+def test_a_closed_standard_output_is_told(tmp_path: Path) -> None:
+    command = f"{shlex.join([*MAIN, 'communities', 'list'])} >&-"
+    result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "standard output is closed" in result.stderr
 
 
 def test_a_key_in_an_error_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
