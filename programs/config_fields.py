@@ -83,8 +83,11 @@ def _server_url(url: str) -> str:
 
 def _variable(name: str) -> str:
     """The message leaves the name out, because it may be the key itself."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise _wrong("must be the name of the environment variable that holds the key, not the key")
+    if not re.fullmatch(r"([A-Z_][A-Z0-9_]*_)?(KEY|TOKEN)", name):
+        raise _wrong(
+            "must be the name of the environment variable that holds the key, not the key; it is written in capitals,"
+            " digits and underscores and ends in KEY or TOKEN, such as OPENAI_API_KEY"
+        )
     return name
 
 

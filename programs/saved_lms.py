@@ -113,7 +113,7 @@ def _key_variable(lm: dspy.LM) -> str | None:
 
 def _unsaved(lm: dspy.LM, config: LMConfig) -> list[str]:
     names = [name for name, value in lm.kwargs.items() if value is not None and name not in _SAVED]
-    if config.api_key_env and "api_key" in names:
+    if "api_key" in names and (config.api_key_env or isinstance(getattr(lm, "built_from", None), LMConfig)):
         names.remove("api_key")
     if config.api_base and config.api_base != _address(lm):
         names.append("credentials in api_base")

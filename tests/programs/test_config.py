@@ -149,9 +149,32 @@ def test_secrets_are_refused_with_the_remedy(field: str) -> None:
     assert "hunter2" not in problem
 
 
-def test_a_key_in_place_of_its_variable_is_refused_unseen() -> None:
-    problem = refused(LMConfig, {"model": "openai/some", "api_key_env": "sk-hunter2"})
-    assert "name of the environment variable" in problem and "hunter2" not in problem
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sk-hunter2",
+        "gsk_hunter2HUNTER",
+        "hf_hunter2_TOKEN",
+        "AKIAHUNTER2",
+        "DATABASE_URL",
+        "SECRET",
+        "openai_api_key",
+        "2_KEY",
+        "MONKEY",
+        "KEYS",
+        "SOME_KEY\n",
+        "",
+    ],
+)
+def test_a_key_in_place_of_its_variable_is_refused_unseen(name: str) -> None:
+    problem = refused(LMConfig, {"model": "openai/some", "api_key_env": name})
+    assert "name of the environment variable" in problem
+    assert not name or name not in problem
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "HF_TOKEN", "KEY", "A_2_KEY"])
+def test_variables_that_hold_keys_are_taken(name: str) -> None:
+    assert LMConfig(model="openai/some", api_key_env=name).api_key_env == name
 
 
 def test_an_unknown_field_lists_the_known_ones() -> None:

@@ -37,6 +37,50 @@ def test_a_missing_key_names_its_variable(value: str | None, monkeypatch: pytest
         build_lm(LMConfig(model="openai/some", api_key_env="SOME_KEY"))
 
 
+@pytest.mark.parametrize("server", ["127.0.0.1:8000", "localhost", "[::1]:8000", "127.8.9.1"])
+def test_keys_are_sent_to_this_machine(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hunter2")
+    lm = build_lm(LMConfig(model="openai/some", api_base=f"http://{server}/v1", api_key_env="SOME_KEY"))
+    assert lm.kwargs["api_key"] == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("server", "named"),
+    [
+        ("evil.example", ""),
+        ("evil.example", ","),
+        ("127.0.0.1.evil.example", ""),
+        ("localhost.evil.example", ""),
+        ("10.0.0.7", ""),
+        ("evil.example", "good.example, example"),
+        ("good.example:9000", "good.example:8000"),
+    ],
+)
+def test_keys_are_sent_to_no_other_server(server: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("MODPLURAL_KEY_SERVERS", named)
+    config = LMConfig(model="openai/some", api_base=f"https://{server}/v1", api_key_env="AWS_SECRET_ACCESS_KEY")
+    message = (
+        f"variable AWS_SECRET_ACCESS_KEY to {server}, which .*; if the key belongs there, set MODPLURAL_KEY_SERVERS="
+    )
+    with pytest.raises(ValueError, match=message):
+        build_lm(config)
+
+
+@pytest.mark.parametrize("named", ["good.example", "other.example, GOOD.example", "good.example:8000"])
+def test_keys_are_sent_to_servers_that_the_user_names(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "hunter2")
+    monkeypatch.setenv("MODPLURAL_KEY_SERVERS", named)
+    lm = build_lm(LMConfig(model="openai/some", api_base="https://good.example:8000/v1", api_key_env="SOME_KEY"))
+    assert lm.kwargs["api_key"] == "hunter2"
+
+
+def test_a_server_of_anybodys_gets_no_key_of_the_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "hunter2")
+    lm = build_lm(LMConfig(model="openai/some", api_base="https://evil.example/v1"))
+    assert lm.kwargs["api_key"] == "-"  # with none at all, DSPy takes the provider's
+
+
 def test_settings_that_are_not_given_are_left_to_the_backend() -> None:
     settings = build_lm(LMConfig(model="openai/some")).kwargs
     assert (settings.get("temperature"), settings.get("max_tokens")) == (None, None)

@@ -163,6 +163,26 @@ def test_a_key_is_read_again_from_the_variable_it_came_from(tmp_path: Path, monk
     load(tmp_path / "saved", base=fake_lm())
 
 
+def test_a_saved_program_cannot_send_our_keys_to_its_maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served(Vanilla).save(tmp_path / "saved")
+    path = tmp_path / "saved" / "manifest.json"
+    base = {"model": "openai/any", "api_base": "https://evil.example/v1", "api_key_env": "SOME_KEY"}
+    path.write_text(json.dumps(put("base", base)(json.loads(path.read_text()))))
+    monkeypatch.setenv("SOME_KEY", "canary-key")
+    with pytest.raises(
+        SavedProgramError, match=r"SOME_KEY to evil\.example, which .*; or give another LM to load: base="
+    ):
+        load(tmp_path / "saved")
+    monkeypatch.setenv("MODPLURAL_KEY_SERVERS", "evil.example")
+    assert load(tmp_path / "saved").base.kwargs["api_key"] == "canary-key"
+
+
+def test_an_lm_without_a_key_is_saved_without_remarks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Vanilla(build_lm(LMConfig(model="openai/any", api_base="https://host.example/v1"))).save(tmp_path / "saved")
+    assert not caplog.messages
+    assert load(tmp_path / "saved").base.kwargs["api_base"] == "https://host.example/v1"
+
+
 def test_local_lms_come_back_from_any_folder(
     tiny_model: Path, tiny_adapters: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
