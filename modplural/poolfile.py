@@ -30,6 +30,11 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _preset_folder().glob("*.yaml")))
 
 
+def preset_text(name: str) -> str:
+    """The YAML of a preset."""
+    return _read(_preset_folder() / f"{name}.yaml")
+
+
 def load_pool(source: str | Path) -> PoolConfig:
     """Read and check a pool.
 
@@ -42,15 +47,27 @@ def load_pool(source: str | Path) -> PoolConfig:
         PoolFileError: It is not there, is not YAML, or does not describe a pool; the message lists every problem.
     """
     path = _preset_folder() / f"{source}.yaml" if source in preset_names() else Path(source)
+    return _anchored(parse_pool(path, _read(path)), path.absolute().parent)
+
+
+def parse_pool(path: Path, text: str) -> PoolConfig:
+    """Check the text of a pool file; paths in it stay as they are.
+
+    Args:
+        path: Where the text is from, for messages.
+        text: YAML.
+
+    Raises:
+        PoolFileError: It is not YAML, or does not describe a pool; the message lists every problem.
+    """
     try:
-        document = read_yaml(_read(path))
-        pool = PoolConfig.model_validate({} if document.value is None else document.value)
+        document = read_yaml(text)
+        return PoolConfig.model_validate({} if document.value is None else document.value)
     except YamlError as error:
         raise PoolFileError(f"{path}:{error.line or 1}: {error}") from error
     except ValidationError as error:
         problems = (_describe(path, document, problem) for problem in error.errors())
         raise PoolFileError("\n".join(problems)) from error
-    return _anchored(pool, path.absolute().parent)
 
 
 def open_pool(source: str | Path = "default") -> BuiltPool:

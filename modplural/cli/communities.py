@@ -1,29 +1,22 @@
-"""`modplural communities`: who is in a pool, and whether everybody answers."""
+"""`modplural communities`: who is in a pool; and the commands that check, train, add and remove them put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from textwrap import shorten
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
 
-from .options import DEFAULT_POOL, PoolOption
-from .session import FAILED, checking, described, interruptible, session
+from .community_check import check, read_pool
+from .community_editing import add, copy, remove
+from .options import PoolOption
+from .session import session
 
 if TYPE_CHECKING:
-    import dspy
+    from ..programs.config import LMConfig
 
-    from ..programs.config import CommunityConfig, LMConfig, PoolConfig
-
-    Ask: TypeAlias = Callable[[dspy.LM], str]
-
-communities = typer.Typer(help="Show the communities of a pool, or try them.", no_args_is_help=True)
-
-_QUESTION = "Is it right to help a stranger? Answer in one sentence."
-_SHOWN = 60
+communities = typer.Typer(
+    help="Show the communities of a pool, try them, add and remove them.", no_args_is_help=True
+)
 
 
 @communities.command("list")
@@ -32,7 +25,7 @@ def list_communities(pool: PoolOption = None) -> None:
     with session() as terminal:
         from . import show
 
-        config = _read(pool)
+        config = read_pool(pool)
         rows = [
             [member.name, f"{member.weight:g}", _named(config.community_lm(member)), member.description]
             for member in config.communities
@@ -41,70 +34,9 @@ def list_communities(pool: PoolOption = None) -> None:
         terminal.out.print(f"\nThe base LLM is {_named(config.base)}.", markup=False)
 
 
-@communities.command("check")
-def check_communities(pool: PoolOption = None) -> None:
-    """Ask the base LLM and every community one question; exit code 1 if one of them does not answer."""
-    with session() as terminal:
-        from . import show
-
-        config = _read(pool)
-        with terminal.notes.status("Asking everybody one question"):
-            trials = interruptible(lambda: _try_all(config))
-        rows = [[trial.name, "ok" if trial.answered else "failed", trial.said] for trial in trials]
-        terminal.out.print(show.listing(["", "", ""], rows))
-        if not all(trial.answered for trial in trials):
-            raise typer.Exit(FAILED)
-
-
-class _Trial(NamedTuple):
-    """What somebody said, or why nothing."""
-
-    name: str
-    answered: bool
-    said: str
-
-
-def _read(pool: str | None) -> PoolConfig:
-    from ..poolfile import load_pool
-
-    with checking():
-        return load_pool(pool or DEFAULT_POOL)
-
-
 def _named(lm: LMConfig) -> str:
     return lm.model + (f" + {lm.adapter}" if lm.adapter else "")
 
 
-def _try_all(config: PoolConfig) -> list[_Trial]:
-    asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, _ask_base)]
-    for member in config.communities:
-        asked.append((member.name, config.community_lm(member), partial(_ask_member, member)))
-    with ThreadPoolExecutor(len(asked)) as together:
-        return list(together.map(_try, *zip(*asked, strict=True)))
-
-
-def _ask_base(lm: dspy.LM) -> str:
-    from ..programs.baselines import Vanilla
-
-    return str(Vanilla(lm)(_QUESTION).response)
-
-
-def _ask_member(member: CommunityConfig, lm: dspy.LM) -> str:
-    from ..programs.building import build_community
-
-    return str(build_community(member, lm)(_QUESTION).message)
-
-
-def _try(name: str, config: LMConfig, ask: Ask) -> _Trial:
-    from ..programs.errors import reason
-    from ..programs.lms import build_lm
-
-    try:
-        # A reply from the cache, or one at the fourth attempt, would not show that the LM answers.
-        lm = build_lm(config).copy(cache=False, num_retries=0)
-    except (ValueError, LookupError) as error:
-        return _Trial(name, False, described(error))
-    try:
-        return _Trial(name, True, shorten(ask(lm), _SHOWN, placeholder="…"))
-    except Exception as error:
-        return _Trial(name, False, reason(error, lm))
+for command in (check, add, remove, copy):
+    communities.command()(command)
