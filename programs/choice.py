@@ -18,6 +18,7 @@ from .asking import Ask, CannotMeasureError
 from .choice_fallback import Measured, Unmeasurable, measure_first
 from .choice_prompt import ChoiceDemo, ChoicePrompt
 from .choosing import usable_strategies
+from .json_only import JsonOnly
 from .measurement import AUTO, Measurement
 from .measures import arun_plan, run_plan
 from .question import check_options
@@ -28,7 +29,7 @@ _MEASURED = ("probabilities", "strategy", "method", "outside")
 _AUTO_ORDER = ("channel", "verdicts", "sampled")
 
 
-class MeasuredChoice(dspy.Predict):
+class MeasuredChoice(JsonOnly, dspy.Predict):
     """Predicts a distribution over options, measured as `measurement` says.
 
     The signature has an input `options: list[str]` and one text output. A call gives the most likely option under the

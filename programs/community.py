@@ -11,7 +11,7 @@ import dspy
 
 from ..signatures.community import Comment
 from .messages import Message
-from .program import Stepped
+from .program import Stepped, check_lm
 from .steps import Call, Steps
 
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
@@ -65,6 +65,20 @@ class CommunityLM(Stepped):
         self.lm = lm
         self.comment = dspy.Predict(Comment if persona is None else Comment.with_instructions(persona))
         self.examples = [_checked(example, name) for example in examples]
+
+    def get_lm(self) -> dspy.LM:
+        """The LM that speaks."""
+        return self.lm
+
+    def set_lm(self, lm: dspy.LM) -> None:
+        """Make another LM speak for the community.
+
+        Raises:
+            TypeError: It is no LM.
+        """
+        check_lm(lm)
+        super().set_lm(lm)
+        self.lm = lm
 
     def steps(self, query: str) -> Steps[dspy.Prediction]:
         """Say something about a query: `Prediction(message)`."""

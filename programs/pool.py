@@ -193,6 +193,19 @@ class CommunityPool(Stepped):
         )
         return dspy.Prediction(messages=messages, failures=failed)
 
+    def set_lm(self, lm: dspy.LM) -> None:
+        """Have the communities draw anew, for an LM with a `rollout_id`, as DSPy asks for another sample.
+
+        Raises:
+            ValueError: It is an ordinary LM, which would make all communities speak with one voice.
+        """
+        if getattr(lm, "kwargs", {}).get("rollout_id") is None:
+            raise ValueError(
+                "a pool has no LM to set: every community has its own, and with one for all they would speak with one"
+                " voice. Set that of one with pool[name].set_lm(lm), or the base LLM with program.set_lm(lm)"
+            )
+        super().set_lm(lm)
+
     def check_filled(self) -> None:
         """Check that there is somebody to ask.
 

@@ -12,12 +12,13 @@ import dspy
 from dspy.predict.parameter import Parameter
 
 from .errors import SavedProgramError
+from .json_only import STATE_FILES, JsonOnly
 from .question import Question, Use
 from .saved_state import check_state
 from .steps import Call, Steps, adrive, drive
 
 
-class Stepped(dspy.Module):
+class Stepped(JsonOnly):
     """A module whose logic is a generator of steps, driven alike by a call and by `acall`; copies share its LMs."""
 
     def forward(self, *args: Any, **kwargs: Any) -> dspy.Prediction:
@@ -31,6 +32,24 @@ class Stepped(dspy.Module):
     def steps(self, *args: Any, **kwargs: Any) -> Steps[dspy.Prediction]:
         """The logic: yield batches of calls, return the prediction."""
         raise NotImplementedError(f"{type(self).__name__} says nothing about its steps")
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
+        """The state of the parameters, without the LMs that optimizers may have set on predictors."""
+        return {
+            name: _unbound(parameter).dump_state(json_mode=json_mode) for name, parameter in self.named_parameters()
+        }
+
+    def load_state(self, state: Mapping[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
+        """Take a dumped state, checked by name and type first.
+
+        Raises:
+            SavedProgramError: It does not fit; nothing of it was taken.
+        """
+        check_state(self, state)
+        try:
+            super().load_state(state)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SavedProgramError(f"the state cannot be taken: {error}") from error
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy everything but the LMs.
@@ -106,10 +125,8 @@ class Program(Stepped):
         """
         from .saving import save_program as write  # which knows all programs, this one among them
 
-        if save_program or modules_to_serialize or Path(path).suffix == ".pkl":
-            raise SavedProgramError("pickles run code when they are read, so no program is saved as one; give a folder")
-        if Path(path).suffix == ".json":
-            super().save(path)
+        if save_program or modules_to_serialize or Path(path).suffix in STATE_FILES:
+            super().save(path, save_program, modules_to_serialize)
         else:
             write(self, path)
 
@@ -126,34 +143,37 @@ class Program(Stepped):
         """
         from .saving import load_into
 
-        if allow_pickle or allow_unsafe_lm_state or Path(path).suffix == ".pkl":
-            raise SavedProgramError("programs are loaded from JSON, and their LMs are given to them; give a folder")
-        if Path(path).suffix == ".json":
-            super().load(path)
+        if allow_pickle or allow_unsafe_lm_state or Path(path).suffix in STATE_FILES:
+            super().load(path, allow_pickle, allow_unsafe_lm_state)
         else:
             load_into(self, path)
-
-    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
-        """The state of the parameters, without the LMs that optimizers may have set on predictors."""
-        return {
-            name: _unbound(parameter).dump_state(json_mode=json_mode) for name, parameter in self.named_parameters()
-        }
-
-    def load_state(self, state: Mapping[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
-        """Take a dumped state, checked by name and type first.
-
-        Raises:
-            SavedProgramError: It does not fit; nothing of it was taken.
-        """
-        check_state(self, state)
-        try:
-            super().load_state(state)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SavedProgramError(f"the state cannot be taken: {error}") from error
 
     def get_lm(self) -> dspy.LM:
         """The base LLM: what DSPy takes for the LM of this program when it wants further samples of its answers."""
         return self.base
+
+    def set_lm(self, lm: dspy.LM) -> None:
+        """Make an LM the base LLM. Communities keep theirs, which make them who they are; see `CommunityLM.set_lm`.
+
+        DSPy asks for another sample of a program by setting a copy of its LM with a `rollout_id`: for such an answer
+        the communities draw anew as well.
+
+        Raises:
+            TypeError: It is no LM.
+        """
+        check_lm(lm)
+        super().set_lm(lm)
+        self.base = lm
+
+
+def check_lm(lm: object) -> None:
+    """Check that an LM is one.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(lm, dspy.BaseLM):
+        raise TypeError(f"{lm!r} is no LM, so nobody could be asked; give a dspy.LM, such as dspy.LM('openai/<name>')")
 
 
 def _unbound(parameter: Parameter) -> Any:

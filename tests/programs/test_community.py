@@ -69,3 +69,13 @@ def test_an_empty_persona_and_incomplete_examples_are_refused() -> None:
         CommunityLM("care", echo(), persona=" ")
     with pytest.raises(ValueError, match="an example of 'care' needs a query and a message"):
         CommunityLM("care", echo(), examples=[dspy.Example(query="May one lie?")])
+
+
+def test_the_lm_that_is_set_speaks() -> None:
+    community, other = CommunityLM("care", echo("one")), echo("other")
+    community.set_lm(other)
+    assert community("stealing").message == "About stealing"
+    assert community.get_lm() is other
+    assert len(other.engine.requests) == 1
+    with pytest.raises(TypeError, match="'openai/any' is no LM"):
+        community.set_lm("openai/any")

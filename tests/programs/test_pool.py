@@ -184,3 +184,17 @@ def test_an_optimizer_can_set_a_predictor_by_its_name() -> None:
     pool = pool_of("care", "news-left")
     pool.map_named_predictors(lambda predictor: dspy.Predict(predictor.signature.with_instructions("Be brief.")))
     assert pool["news-left"].comment.signature.instructions == "Be brief."
+
+
+def test_one_lm_for_all_communities_is_refused() -> None:
+    pool = pool_of("care", "liberty")
+    with pytest.raises(ValueError, match=r"every community has its own.*pool\[name\]\.set_lm"):
+        pool.set_lm(fake_lm())
+    assert all(member.comment.lm is None for member in pool)
+
+
+def test_further_samples_of_a_pool_are_drawn_from_its_own_lms() -> None:
+    pool = pool_of("care", "liberty")
+    with dspy.context(lm=fake_lm(), trace=[]):
+        dspy.BestOfN(pool, N=2, reward_fn=lambda arguments, prediction: 0.0, threshold=1.0)(query="Is it right?")
+    assert [len(member.lm.engine.requests) for member in pool] == [2, 2]

@@ -1,13 +1,17 @@
 """Programs under DSPy's optimizers: every LM binding, learned value and parameter name survives what they do."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import dspy
 import pytest
 
 from modplural.programs.baselines import Vanilla
+from modplural.programs.choice import MeasuredChoice
 from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm, prompt_text
+from modplural.programs.errors import SavedProgramError
 from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool
 from modplural.programs.program import Program, Stepped
@@ -119,6 +123,27 @@ def test_further_samples_are_drawn_from_the_bound_lms(program: Overton, dspy_cac
     assert {request.config.temperature for lm in lms(program) for request in lm.engine.requests} == {1.0}
 
 
+async def test_the_lm_that_is_set_is_the_base(run: Any, program: Overton) -> None:
+    other = fake_lm({"": "The other LM speaks."}, name="other")
+    before = len(program.base.engine.requests)
+    copied = program.deepcopy()
+    copied.set_lm(other)
+    found = await run(copied, "May one boast?")
+    assert found.response == "The other LM speaks."
+    assert [message.text for message in found.messages] == ["care speaks.", "liberty speaks."]
+    assert copied.get_lm() is other
+    assert len(program.base.engine.requests) == before
+    with pytest.raises(TypeError, match="None is no LM, so nobody could be asked"):
+        copied.set_lm(None)
+
+
+def test_a_teacher_that_simba_sets_answers(program: Overton) -> None:
+    teacher = fake_lm({"": "The teacher speaks."}, name="teacher", temperature=1.0, rollout_id=1)
+    candidate = program.deepcopy()
+    candidate.set_lm(teacher)
+    assert candidate("May one boast?").response == "The teacher speaks."
+
+
 def test_evaluation_in_threads(program: Overton) -> None:
     evaluate = dspy.Evaluate(devset=TRAINSET * 4, metric=metric, num_threads=8, display_progress=False)
     assert evaluate(program).score == 100.0
@@ -143,6 +168,50 @@ def test_a_users_own_program_is_driven_like_the_others() -> None:
             return dspy.Prediction(response=first.response + second.response)
 
     assert Twice(fake_lm({"": "yes"}))("q").response == "yesyes"
+
+
+def modules() -> list[dspy.Module]:
+    community = CommunityLM("care", fake_lm())
+    return [
+        community,
+        CommunityPool([community]),
+        Vanilla(fake_lm()),
+        MeasuredChoice("query, options: list[str] -> choice"),
+    ]
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: type(module).__name__)
+def test_no_module_is_pickled(module: dspy.Module, tmp_path: Path) -> None:
+    for path, settings in (
+        ("a.pkl", {}),
+        ("a", {"save_program": True}),
+        ("a.json", {"save_program": True}),
+        ("a", {"modules_to_serialize": [json]}),
+    ):
+        with pytest.raises(SavedProgramError, match=r"pickles run code when they are read, so no .* is saved as one"):
+            module.save(tmp_path / path, **settings)
+    for path, settings in (
+        ("a.pkl", {}),
+        ("a.json", {"allow_pickle": True}),
+        ("a.json", {"allow_unsafe_lm_state": True}),
+    ):
+        with pytest.raises(SavedProgramError, match="programs are loaded from JSON"):
+            module.load(tmp_path / path, **settings)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: type(module).__name__)
+def test_every_module_has_a_state_file(module: dspy.Module, tmp_path: Path) -> None:
+    module.save(tmp_path / "a.json")
+    before = module.dump_state()
+    module.load(tmp_path / "a.json")
+    assert module.dump_state() == before
+
+
+def test_the_state_of_a_pool_holds_no_lm(program: Overton, tmp_path: Path) -> None:
+    program.set_lm(dspy.LM("openai/any", headers={"Authorization": "Bearer canary"}))
+    program.pool.save(tmp_path / "a.json")
+    assert "canary" not in (tmp_path / "a.json").read_text()
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [(Program, (fake_lm(),)), (Stepped, ())])
