@@ -118,7 +118,7 @@ class TableSource(Source):
         """Name the terms to accept and the token where there are, and the files to give instead."""
         accept = f"accept its terms at {self.home} and set HF_TOKEN (or run `hf auth login`); then " * self.gated
         return (
-            f"{accept}fetch it once with a network, HF_HUB_OFFLINE unset and `pip install 'modplural[train]'`,"
+            f"{accept}load it once with a network and HF_HUB_OFFLINE unset, after `pip install 'modplural[train]'`;"
             f" or give a file or folder with its {self.layout}"
         )
 

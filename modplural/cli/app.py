@@ -14,6 +14,7 @@ from .communities import communities
 from .demo import demo
 from .run import run
 from .session import deliver
+from .tasks import tasks
 
 app = typer.Typer(
     name="modplural",
@@ -56,6 +57,7 @@ def begin(
 app.command()(ask)
 app.command()(run)
 app.add_typer(communities, name="communities")
+app.command()(tasks)
 app.command()(demo)
 
 
