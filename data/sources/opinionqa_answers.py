@@ -93,8 +93,8 @@ def _weighted(wave: Path, questions: Mapping[str, Question]) -> Iterator[Answers
         chosen = _codes(columns[key], question.options)
         for kind, names in groups.items():
             shape = (len(names) + 1, len(question.options) + 1)
-            cells = np.ravel_multi_index((codes[kind], chosen), shape)
-            sums = np.bincount(cells, weights, minlength=shape[0] * shape[1]).reshape(shape)[:-1, :-1]
+            pairs = np.ravel_multi_index((codes[kind], chosen), shape)
+            sums = np.bincount(pairs, weights, minlength=shape[0] * shape[1]).reshape(shape)[:-1, :-1]
             yield from (
                 Answers(key, f"{kind}_{name}", tuple(row)) for name, row in zip(names, sums.tolist(), strict=True)
             )
