@@ -9,7 +9,7 @@ import dspy
 
 from ..signatures import baselines, distributional, steerable
 from .choice import MeasuredChoice
-from .messages import one_line
+from .messages import one_line, quoted
 from .pool import CommunityPool, FailurePolicy
 from .program import Program
 from .question import Question
@@ -92,7 +92,7 @@ class MixtureOfExperts(_Direct):
         chances = yield from self._routes(question.query)
         heard = yield from self._hear(question.query, chances)
         (message,) = heard.messages
-        reply = yield from self.ask(question, {"message": one_line(message.text)})
+        reply = yield from self.ask(question, {"message": quoted(message.text)})
         return dspy.Prediction(
             **reply,
             selected=message.community,

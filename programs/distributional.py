@@ -11,7 +11,7 @@ import dspy
 from ..signatures.distributional import Choose
 from .choice import MeasuredChoice
 from .learned import Setting
-from .messages import one_line
+from .messages import quoted
 from .mode import Mode
 from .pool import CommunityPool, FailurePolicy
 from .question import Question
@@ -45,7 +45,7 @@ class Distributional(Mode):
         weights = self.pool.weights.shares([message.community for message in heard.messages])
         asked = {"query": question.query, "attribute": question.attribute, "options": list(question.options or ())}
         chosen = yield [
-            Call(self.choose, {**asked, "message": one_line(message.text)}, self.base) for message in heard.messages
+            Call(self.choose, {**asked, "message": quoted(message.text)}, self.base) for message in heard.messages
         ]
         per_community = {
             message.community: dict(answer.probabilities)

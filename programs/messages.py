@@ -4,10 +4,12 @@ A community LM may be anybody's: its messages are data, never part of the prompt
 must not know LMs, pools or modes.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category
+
+from .sentences import whole_sentences
+from .unseen import without_unseen
 
 _BRACKETS = {
     "(": "[\uff3b\ufe47",  # each with its full-width and presentation forms, which tokenizers may fold into it
@@ -16,20 +18,14 @@ _BRACKETS = {
     "\u203a": ">\uff1e\ufe65",
 }
 _HARMLESS = {ord(bracket): harmless for harmless, brackets in _BRACKETS.items() for bracket in brackets}
-_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
-_SENTENCE = re.compile(
-    """
-    .{20,}?                      # a shorter one is a "Sure!" or a "Dr."
-    [.!?\u3002\uff01\uff1f]+     # the end, in Latin and Chinese
-    [\\"'\u201d\u2019)]*(?=\\s|$)  # and what closes after it
-    """,
-    re.VERBOSE,
-)
+
+LONGEST = 2000
+"""Characters of a message that are put into prompts: some 300 words, so that ten fit the window of a small LM."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one community LM says about one query, as it said it."""
+    """What one community LM says about one query, as it said it; see `quoted` for what prompts hold of it."""
 
     community: str
     text: str
@@ -50,9 +46,20 @@ def delimit(messages: Sequence[Message]) -> str:
     names: a message cannot end its line, start another one, or look like one.
     """
     return "\n".join(
-        f"{number}. [{one_line(message.community)}] {one_line(message.text)}"
+        f"{number}. [{one_line(message.community)}] {quoted(message.text)}"
         for number, message in enumerate(messages, start=1)
     )
+
+
+def quoted(text: str, longest: int = LONGEST) -> str:
+    """A message as it stands in prompts: fit for them (see `one_line`), in whole sentences, and of a bounded length.
+
+    One message of any length would else leave no room in the window for the others, and end a program that can do
+    without it. A message longer than `longest` characters is cut after its last sentence that fits; and so is one that
+    ends within a sentence, as the limit on an LM's tokens leaves it. A message without any whole sentence stays as it
+    is, or is cut after a word, with an ellipsis.
+    """
+    return whole_sentences(one_line(text), longest)
 
 
 def one_line(text: str) -> str:
@@ -60,15 +67,8 @@ def one_line(text: str) -> str:
 
     White space and control characters become single spaces. Square and angle brackets become round and typographic
     ones, so that neither DSPy's field markers (`[[ ## field ## ]]`) nor the special tokens of chat models
-    (`<|im_end|>`, `[INST]`, `</s>`, `<start_of_turn>`) can be spelled. Characters that are not seen (bidirectional
-    controls, tags, zero-width spaces) are dropped; those that join letters and emoji are kept.
+    (`<|im_end|>`, `[INST]`, `</s>`, `<start_of_turn>`) can be spelled. Characters that are not seen are dropped; see
+    `without_unseen`.
     """
-    visible = _UNSEEN.sub("", text.translate(_HARMLESS))
+    visible = without_unseen(text.translate(_HARMLESS))
     return " ".join("".join(" " if category(char) in ("Cc", "Cs") else char for char in visible).split())
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of a reply that was asked for one, on one line; all of it where no end is found."""
-    line = " ".join(text.split())
-    found = _SENTENCE.match(line)
-    return found.group() if found else line

@@ -10,10 +10,11 @@ import dspy
 
 from ..signatures.overton import Restate, Synthesize
 from .learned import Setting
-from .messages import Message, Sentence, delimit, first_sentence, one_line
+from .messages import Message, Sentence, delimit, quoted
 from .mode import Mode
 from .pool import CommunityPool, FailurePolicy
 from .question import Question
+from .sentences import first_sentence
 from .steps import Call, Steps
 
 STRATEGIES = ("joint", "per_message", "refine")
@@ -77,7 +78,7 @@ class Overton(Mode):
         draft = yield from self._draft(question.query, heard.messages)
         if self.synthesis.value == "joint":
             return dspy.Prediction(response=draft, **common)
-        left_out = [message for message in heard.messages if not reflects(draft, message.text, question.query)]
+        left_out = [message for message in heard.messages if not reflects(draft, quoted(message.text), question.query)]
         sentences = yield from self._restated(question.query, left_out)
         return dspy.Prediction(response=_joined(draft, sentences), sentences=sentences, **common)
 
@@ -87,7 +88,7 @@ class Overton(Mode):
 
     def _restated(self, query: str, messages: Sequence[Message]) -> Steps[tuple[Sentence, ...]]:
         restated = yield [
-            Call(self.restate, {"query": query, "message": one_line(message.text)}, self.base) for message in messages
+            Call(self.restate, {"query": query, "message": quoted(message.text)}, self.base) for message in messages
         ]
         return tuple(
             _sentence(query, message, answer.sentence) for message, answer in zip(messages, restated, strict=True)
@@ -110,8 +111,8 @@ def _content_words(text: str) -> set[str]:
 
 
 def _sentence(query: str, message: Message, restated: str) -> Sentence:
-    sentence = first_sentence(restated)
-    kept = sentence if reflects(sentence, message.text, query) else first_sentence(one_line(message.text))
+    sentence, text = first_sentence(restated), quoted(message.text)
+    kept = sentence if reflects(sentence, text, query) else first_sentence(text)
     return Sentence(message.community, kept)
 
 

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+from unicodedata import normalize
+
+from .unseen import without_unseen
 
 Use: TypeAlias = Literal["required", "optional", "refused"]
 """What a program does with an argument."""
@@ -66,13 +69,16 @@ _ELSEWHERE = {
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, not {type(value).__name__} ({value!r})")
-    if not value.strip():
+    if not without_unseen(value).strip():
         raise ValueError(f"{name} is empty; {_MEANINGS.get(name, 'ask something')}")
     return value
 
 
 def check_options(value: object) -> tuple[str, ...]:
-    """Options as given, if they are two or more texts that differ in more than white space.
+    """Options as given, if they are two or more texts that differ in what is seen of them.
+
+    White space, characters that are not seen, and other forms of the same characters (Unicode's NFKC: full-width
+    letters, ligatures, composed accents) make no difference; capitals do.
 
     Raises:
         TypeError: They are no list, or one of them is no text.
@@ -83,7 +89,7 @@ def check_options(value: object) -> tuple[str, ...]:
     options = tuple(_text(f"options[{place}]", option) for place, option in enumerate(value))
     if len(options) < 2:
         raise ValueError(f"options are {list(options)}; {_MEANINGS['options']}")
-    shown = Counter(" ".join(option.split()) for option in options)
+    shown = Counter(" ".join(normalize("NFKC", without_unseen(option)).split()) for option in options)
     repeated = [option for option, count in shown.items() if count > 1]
     if repeated:
         raise ValueError(f"options are not distinct: {repeated} occur more than once; an answer could not tell which")

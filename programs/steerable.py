@@ -10,7 +10,7 @@ import dspy
 
 from ..signatures.steerable import Answer, Choose, Select
 from .choice import MeasuredChoice
-from .messages import Message, one_line
+from .messages import Message, quoted
 from .mode import Mode
 from .pool import CommunityPool, FailurePolicy
 from .question import Question
@@ -39,7 +39,7 @@ class Steerable(Mode):
         heard = yield from self.hear(question)
         chances = yield from self._selection(question, heard.messages)
         selected = max(heard.messages, key=lambda message: chances[message.community])
-        inputs = {"query": question.query, "attribute": question.attribute, "message": one_line(selected.text)}
+        inputs = {"query": question.query, "attribute": question.attribute, "message": quoted(selected.text)}
         reply = yield from self.reply(self.respond, self.choose, inputs, question.options)
         return dspy.Prediction(
             **reply,
@@ -51,12 +51,12 @@ class Steerable(Mode):
 
     def _selection(self, question: Question, messages: Sequence[Message]) -> Steps[dict[str, float]]:
         """How likely each community's message is to be the one that best reflects the attribute."""
-        texts = Counter(one_line(message.text) for message in messages)
+        texts = Counter(quoted(message.text) for message in messages)
         chances = {next(iter(texts)): 1.0}
         if len(texts) > 1:
             asked = {"query": question.query, "attribute": question.attribute, "options": list(texts)}
             (chosen,) = yield [Call(self.select, asked, self.base)]
             chances = chosen.probabilities
         return {
-            message.community: chances[text] / texts[text] for message in messages for text in [one_line(message.text)]
+            message.community: chances[text] / texts[text] for message in messages for text in [quoted(message.text)]
         }

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from modplural.programs.baselines import MixtureOfExperts, Prompted, Vanilla
+from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import CommunityError, EmptyPoolError
+from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool, FailurePolicy
+from modplural.programs.steerable import Steerable
 
 QUERY = "May one tell a lie to a friend?"
 OPTIONS = ["yes", "no"]
@@ -115,3 +118,12 @@ async def test_too_few_experts_end_it_all(run: Any, experts: MixtureOfExperts) -
 def test_there_must_be_experts() -> None:
     with pytest.raises(EmptyPoolError, match="no community to ask"):
         MixtureOfExperts(fake_lm(), CommunityPool())(QUERY)
+
+
+@pytest.mark.parametrize("kind", [Overton, Steerable, Distributional, MixtureOfExperts])
+async def test_one_huge_message_does_not_fill_the_prompt(run: Any, kind: Any, pool: CommunityPool) -> None:
+    pool["care"].lm = fake_lm({"": "Kindness protects somebody fragile. " * 5000}, num_retries=0)
+    program = kind(fake_lm({"": "It depends."}, lambda *_: -1.0), pool)
+    inputs = {"attribute": "care"} if kind is Steerable else {"options": OPTIONS} if kind is Distributional else {}
+    assert (await run(program, QUERY, **inputs)).messages[0].text.startswith("Kindness protects")
+    assert max(map(len, program.base.engine.prompts)) < 60_000

@@ -26,12 +26,21 @@ def test_a_question_keeps_what_was_asked() -> None:
         (("q", None, ["yes"]), ValueError, "options are ['yes']; give the possible answers"),
         (("q", None, ["yes", " "]), ValueError, "options[1] is empty"),
         (("q", None, ["yes", 2]), TypeError, "options[1] must be a text, not int (2)"),
+        (("\u200b\u3164",), ValueError, "query is empty"),
+        (("q", None, ["yes", "\u2060"]), ValueError, "options[1] is empty"),
+        (("q", None, ["yes", "no", "ye\u200bs"]), ValueError, "options are not distinct: ['yes'] occur more than once"),
+        (("q", None, ["yes", "\uff59\uff45\uff53"]), ValueError, "options are not distinct: ['yes']"),
+        (("q", None, ["caf\u00e9", "cafe\u0301"]), ValueError, "options are not distinct"),
         (("q", None, ["yes", "no", "yes "]), ValueError, "options are not distinct: ['yes'] occur more than once"),
     ],
 )
 def test_nonsense_is_refused_and_named(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         Question.check(*arguments)
+
+
+def test_capitals_tell_options_apart() -> None:
+    assert Question.check("q", None, ["polish", "Polish"]).options == ("polish", "Polish")
 
 
 def test_a_program_is_given_what_it_needs_and_nothing_it_would_ignore() -> None:
