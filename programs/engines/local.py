@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import dspy
+import torch
 from dspy.lm15 import (
     ConfigurationError,
     InvalidRequestError,
@@ -31,6 +32,7 @@ from dspy.lm15 import (
 )
 
 from .backbone import ModelFacts, check_names, load_backbone
+from .draws import CountSamples, own_seed, sample_done
 from .judgments import declared_judgments, judgments_response
 from .likelihood import TokenItem
 from .lora import AdapterError
@@ -110,7 +112,9 @@ class LocalEngine:
     def complete(self, request: Request) -> Response:
         """Answer one request; blocks until it is done."""
         with _canonical_errors(request.model):
-            return self._start(request).wait()
+            response = self._start(request).wait()
+            sample_done()
+            return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """The events of a completed answer."""
@@ -158,7 +162,7 @@ class LocalEngine:
     def _generate(self, request: Request, turns: Sequence[Turn]) -> _Started:
         facts = self._lease.worker.facts()
         prompt = facts.chat.encode(turns)
-        job = GenerateJob(generation_spec(request.config, prompt, self._key, facts.context), self._folder)
+        job = GenerateJob(generation_spec(own_seed(request.config), prompt, self._key, facts.context), self._folder)
         self._lease.worker.submit(job)
         return _Started(
             job.future, lambda result: generated_response(request, result, len(prompt), facts.chat.token_text)
@@ -205,7 +209,9 @@ class AsyncLocalEngine:
             except asyncio.CancelledError:
                 starting.add_done_callback(_forget)  # the thread goes on and will have queued the request
                 raise
-            return await started.awaited()
+            response = await started.awaited()
+            sample_done()
+            return response
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """The events of a completed answer."""
@@ -245,13 +251,15 @@ def local_lm(
         adapter: Folder or hub id of a PEFT LoRA adapter; LMs on the same base share its weights and batches.
         device: Such as "cpu" or "cuda:0"; CUDA if there is one when None.
         dtype: Such as "float32"; bfloat16 where it is fast when None.
-        settings: `dspy.LM` settings, such as temperature, max_tokens and cache.
+        settings: `dspy.LM` settings, such as temperature, max_tokens and cache. With `seed` and `n`, every sample has a
+            seed of its own that follows from both.
 
     Raises:
         ValueError: The model or the adapter cannot be found or used; the message says why.
     """
     engine = LocalEngine(model, adapter=adapter, device=device, dtype=dtype)
-    return dspy.LM(engine.model, engine=engine, async_engine=AsyncLocalEngine(engine), **settings)
+    callbacks = [*(settings.pop("callbacks", None) or ()), CountSamples()]
+    return dspy.LM(engine.model, engine=engine, async_engine=AsyncLocalEngine(engine), callbacks=callbacks, **settings)
 
 
 def _forget(starting: asyncio.Future[_Started]) -> None:
@@ -286,12 +294,18 @@ _leases_lock = threading.Lock()
 
 def _lease(source: ModelSource, device: str | None, dtype: str | None) -> _Lease:
     """The lease all engines of this base, device and dtype share: one copy of the weights."""
-    key = (source.name, source.revision, device, dtype)
+    key = (source.name, source.revision, _same_device(device), dtype)
     with _leases_lock:
         lease = _leases.get(key)
         if lease is None or lease.worker.closed:
             lease = _leases[key] = _Lease(source, device, dtype)
         return lease
+
+
+def _same_device(device: str | None) -> str:
+    """One name for a device however it is named, or chosen; devices are counted without starting CUDA up."""
+    named = torch.device(device or ("cuda" if torch.cuda.device_count() else "cpu"))
+    return f"{named.type}:{named.index or 0}"
 
 
 @contextmanager

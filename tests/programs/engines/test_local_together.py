@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import dspy
 import pytest
+import torch
 from dspy.lm15 import Config, Message, Request, Response
 from dspy.utils.exceptions import ContextWindowExceededError, LMUnsupportedModelError
 
-from modplural.programs.engines.local import local_lm
+from modplural.programs.engines.local import LocalEngine, local_lm
 from modplural.programs.engines.scoring import ScoreItem, Turn, read_scores, score_request
 
 ADAPTERS = (None, "care", "fairness", "liberty")
@@ -121,3 +122,10 @@ def test_requests_that_cannot_be_served_fail_alone(tiny_lm: MakeLM, tiny_model: 
 
     assert [answers.pop(9), answers.pop(0)] == [LMUnsupportedModelError, ContextWindowExceededError]
     assert answers == solo
+
+
+def test_a_device_that_is_chosen_or_named_is_the_same(tiny_model: Path) -> None:
+    chosen = "cuda" if torch.cuda.device_count() else "cpu"
+    engines = [LocalEngine(f"local/{tiny_model}", device=device) for device in (None, chosen, f"{chosen}:0")]
+    assert len({id(engine._lease) for engine in engines}) == 1
+    assert LocalEngine(f"local/{tiny_model}", device=chosen, dtype="bfloat16")._lease is not engines[0]._lease
