@@ -111,7 +111,7 @@ def situation(record: Record) -> str:
         case MoralChoiceRecord():
             question = bare_question(record.question, record.options)
             found = _SCENARIO.search(question)
-            return question[found.end() :] if found else question
+            return question[found.end() :].strip() if found else question
         case MultipleChoiceRecord():
             return bare_question(record.question, record.options)
     raise TypeError(f"no situation is known of a {type(record).__name__}; add it to situation() in {__name__}")

@@ -51,7 +51,7 @@ SOURCE = TableSource(
     licence="CC BY-NC-SA 4.0",
     size="2,556 questions",
     table=HubTable(
-        "Anthropic/llm_global_opinions", "data/global_opinions.csv", columns=("question", "selections", "options")
+        "Anthropic/llm_global_opinions", ("data/global_opinions.csv",), columns=("question", "selections", "options")
     ),
     convert=convert,
 )

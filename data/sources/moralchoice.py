@@ -38,7 +38,7 @@ SOURCE = TableSource(
     size="1,367 scenarios",
     table=HubTable(
         "ninoscherrer/moralchoice",
-        "scenarios/moralchoice_*_ambiguity.csv",
+        ("scenarios/moralchoice_low_ambiguity.csv", "scenarios/moralchoice_high_ambiguity.csv"),
         columns=("scenario_id", "ambiguity", "context", "action1", "action2"),
     ),
     convert=convert,

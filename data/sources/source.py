@@ -107,8 +107,8 @@ class TableSource(Source):
 
     @property
     def layout(self) -> str:
-        """The pattern of its files."""
-        return self.table.files
+        """Its files."""
+        return " and ".join(self.table.files)
 
     def cached(self) -> bool:
         """Say whether the local cache of the hub has its files."""
@@ -127,14 +127,26 @@ class TableSource(Source):
         return self.convert(self._table(place or self.table.cached()), task)
 
     def _table(self, place: Path | None) -> Iterator[Mapping[str, str]]:
+        if place is None:
+            yield from self._download()
+            return
         try:
-            if place is None:
-                yield from self.table.download()
-            else:
-                yield from read_csv(find_csv(place, self.table.files), self.table.columns)
-        except ValueError as error:
+            yield from read_csv(find_csv(place, self.table.files), self.table.columns)
+        except (ValueError, OSError) as error:
             raise SourceError(f"{self.name}: {error}") from error
+
+    def _download(self) -> Iterator[Mapping[str, str]]:
+        try:
+            yield from self.table.download()
         except Exception as error:  # the hub's library raises whatever its parts and the network do
-            raise SourceError(
-                f"{self.name}: cannot be read ({type(error).__name__}: {error}). To get it, {self.remedy()}"
-            ) from error
+            said = f"{self.name}: {self.hub_id} cannot be read from the hub ({_reasons(error)})"
+            raise SourceError(f"{said}. To get it, {self.remedy()}") from error
+
+
+def _reasons(error: BaseException | None) -> str:
+    """The first line of an error and of each that it came from: the library's own often says nothing."""
+    lines = []
+    while error is not None:
+        lines.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+        error = error.__cause__
+    return "; ".join(lines)

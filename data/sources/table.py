@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any
 
 
-def find_csv(place: Path, pattern: str) -> list[Path]:
+def find_csv(place: Path, files: Sequence[str]) -> list[Path]:
     """Find the files of a dataset.
 
     Args:
-        place: One of the files, or a folder that holds them, at whatever depth.
-        pattern: Of their paths, such as `data/*.csv`.
+        place: One of the files, or a folder that holds them all, at whatever depth.
+        files: Their paths, or patterns of them such as `data/*.csv`.
 
     Raises:
-        ValueError: There are none.
+        ValueError: One of them is not there.
     """
     if place.is_file():
         return [place]
-    found = sorted(place.rglob(pattern)) or sorted(place.glob(Path(pattern).name))
-    if not found:
-        raise ValueError(f"{place} holds no {pattern}; give the file, or the folder as it was published")
+    found: list[Path] = []
+    for file in files:
+        paths = sorted(place.rglob(file)) or sorted(place.glob(Path(file).name))
+        if not paths:
+            raise ValueError(f"{place} holds no {file}; give the file, or the folder as it was published")
+        found += paths
     return found
 
 
@@ -39,20 +42,10 @@ def read_csv(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[Mapping[
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(file, restval="")
-                check_columns(str(path), reader.fieldnames or (), columns)
+                _check_columns(path, reader.fieldnames or (), columns)
                 yield from reader
         except (UnicodeDecodeError, csv.Error) as error:
             raise ValueError(f"{path} is no CSV file in UTF-8 ({error}); get it anew") from error
-
-
-def check_columns(name: str, found: Sequence[str], columns: Sequence[str]) -> None:
-    """Refuse a table that lacks columns.
-
-    Raises:
-        ValueError: Naming those that are missing and those there are.
-    """
-    if missing := [column for column in columns if column not in found]:
-        raise ValueError(f"{name} lacks the columns {', '.join(missing)}; it has {', '.join(found) or 'none'}")
 
 
 def literal(text: str) -> Any:
@@ -61,3 +54,8 @@ def literal(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
+
+
+def _check_columns(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+    if missing := [column for column in columns if column not in found]:
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(found) or 'none'}")

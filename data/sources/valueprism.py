@@ -66,7 +66,7 @@ SOURCE = TableSource(
     size="31,000 situations, 218,000 values",
     table=HubTable(
         "allenai/ValuePrism",
-        "full/*.csv",
+        ("full/*.csv",),
         columns=("situation", "vrd", "text", "valence", "explanation"),
         gated=True,
     ),

@@ -163,7 +163,7 @@ def test_a_scenario_is_the_same_under_another_instruction() -> None:
         task.record.read({**shared, "question": f"{before} It rains.\nA. I stay.\nB. I leave.\nAnswer:"})
         for before in ("Which is better?\nSituation:", "Choose.\nScenario:")
     )
-    assert situation(ours) == situation(theirs) == " It rains."
+    assert situation(ours) == situation(theirs) == "It rains."
 
 
 def test_bad_records_are_in_no_split() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import datasets
 import pytest
-from datasets import Dataset
 
 WriteCSV = Callable[[str, Sequence[Mapping[str, str]]], Path]
 
@@ -51,21 +50,12 @@ def write_csv(tmp_path: Path) -> WriteCSV:
 
 
 @pytest.fixture
-def hub_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of `load_dataset`, which answers with one row of every column that any dataset here has."""
-    calls: list[tuple[str, dict[str, Any]]] = []
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the hub: `load_dataset`, the real one, finds `owner/name` in there."""
+    load, folder = datasets.load_dataset, tmp_path / "hub"
 
-    def load(repo_id: str, **options: Any) -> Dataset:
-        calls.append((repo_id, options))
-        row = {"question": "Tea?", "selections": "{'Atlantis': [1.0, 0.0]}", "options": "['None', 'Some']"}
-        scenario = {
-            "scenario_id": 7,
-            "ambiguity": "low",
-            "context": "Rain.",
-            "action1": "I share.",
-            "action2": "I run.",
-        }
-        return Dataset.from_list([{**row, **scenario}])
+    def redirected(repo_id: str, **options: Any) -> Any:
+        return load(str(folder / repo_id), cache_dir=str(tmp_path / "prepared"), **options)
 
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    return calls
+    monkeypatch.setattr(datasets, "load_dataset", redirected)
+    return folder

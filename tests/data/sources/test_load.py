@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import datasets
 import pytest
@@ -12,7 +11,6 @@ from modplural.data import SAMPLES, TASKS, RecordFileError, encode_rows, read_re
 from modplural.data.sources import SOURCES, SourceError, find_source, load_task, source_of
 
 WriteCSV = Callable[[str, Sequence[Mapping[str, str]]], Path]
-HubCalls = list[tuple[str, dict[str, Any]]]
 
 QUESTION = {"question": "Tea?", "selections": "{'Atlantis': [0.5, 0.5], 'Thule': [1, 0]}", "options": "['Yes', 'No']"}
 RECORDS = "distributional-globalopinionqa"
@@ -48,19 +46,38 @@ def test_a_limit_counts_records(write_csv: WriteCSV) -> None:
 
 
 @pytest.mark.parametrize("name", ["moralchoice", "ninoscherrer/moralchoice"])
-def test_a_dataset_is_fetched_from_the_hub_by_name_or_id(name: str, hub_calls: HubCalls) -> None:
+def test_a_dataset_is_fetched_from_the_hub_by_name_or_id(name: str, hub: Path, write_csv: WriteCSV) -> None:
+    scenario = {"context": "It rains.", "action1": "None", "action2": "I share.", "a1_pain": "No"}
+    write_csv("scenarios/moralchoice_low_ambiguity.csv", [{"scenario_id": "001", "ambiguity": "low", **scenario}])
+    folder = write_csv(
+        "scenarios/moralchoice_high_ambiguity.csv", [{"scenario_id": "H_2", "ambiguity": "high", **scenario}]
+    )
+    (folder / "question_templates").mkdir()
+    (folder / "question_templates" / "ab.json").write_text('{"name": "ab"}')  # what the hub shows as the dataset
+    (hub / "ninoscherrer").mkdir(parents=True)
+    folder.rename(hub / "ninoscherrer" / "moralchoice")
     found = load_task("distributional-moralchoice", name)
-    assert [record.id for record in found.records.values()] == ["7"]
     assert str(found.path) == "ninoscherrer/moralchoice"
-    ((repo_id, options),) = hub_calls
-    assert repo_id == "ninoscherrer/moralchoice"
-    # Without the pattern the hub gives the question templates, and with default settings an option "None" is lost.
-    assert options["data_files"] == {"train": "scenarios/moralchoice_*_ambiguity.csv"}
-    assert options["keep_default_na"] is False
+    assert sorted(record.id for record in found.records.values()) == ["001", "H_2"]
+    assert found.rows[0]["options"] == ["None", "I share."]
+    assert found.digest == load_task("distributional-moralchoice", hub / "ninoscherrer").digest
+
+
+def test_a_configuration_among_others_is_fetched(hub: Path, write_csv: WriteCSV) -> None:
+    row = {"situation": "Rain", "vrd": "Value", "text": "Care", "valence": "Either", "explanation": "NA"}
+    write_csv("valence/valence_train.csv", [{"input": "x", "output": "y"}])
+    folder = write_csv("full/all.csv", [row])
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: full\n  data_files: full/*csv\n  default: true\n"
+        "- config_name: valence\n  data_files:\n  - {split: train, path: valence/*train.csv}\n---\n"
+    )
+    (hub / "allenai").mkdir(parents=True)
+    folder.rename(hub / "allenai" / "ValuePrism")
+    assert load_task("overton-vk", "valueprism").rows[0]["explanation"] == ["NA"]
 
 
 def test_what_is_in_the_cache_is_read_without_a_network(
-    cache_dataset: Callable[[str], Path], write_csv: WriteCSV, hub_calls: HubCalls
+    cache_dataset: Callable[[str], Path], write_csv: WriteCSV
 ) -> None:
     source = find_source("globalopinionqa")
     folder = cache_dataset("Anthropic/llm_global_opinions")
@@ -69,7 +86,15 @@ def test_what_is_in_the_cache_is_read_without_a_network(
     (written / "data").rename(folder / "data")
     assert source.cached()
     assert len(load_task(RECORDS, "globalopinionqa").records) == 2
-    assert hub_calls == []
+
+
+def test_half_a_dataset_in_the_cache_is_not_there(cache_dataset: Callable[[str], Path], write_csv: WriteCSV) -> None:
+    folder = cache_dataset("ninoscherrer/moralchoice")
+    row = {"scenario_id": "1", "ambiguity": "low", "context": "Rain.", "action1": "I share.", "action2": "I run."}
+    (write_csv("scenarios/moralchoice_low_ambiguity.csv", [row]) / "scenarios").rename(folder / "scenarios")
+    assert not find_source("moralchoice").cached()
+    with pytest.raises(SourceError, match=r"holds no scenarios/moralchoice_high_ambiguity\.csv"):
+        load_task("distributional-moralchoice", folder)
 
 
 def test_offline_the_error_says_how_to_get_it() -> None:
@@ -88,14 +113,16 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_task(RECORDS, "globalopinionqa")
 
 
-def test_a_table_without_its_columns_is_refused(write_csv: WriteCSV, tmp_path: Path, hub_calls: HubCalls) -> None:
+def test_a_table_without_its_columns_is_refused(write_csv: WriteCSV, tmp_path: Path, hub: Path) -> None:
     place = write_csv("data/global_opinions.csv", [{"question": "Tea?", "answers": "[]"}])
     with pytest.raises(SourceError, match=r"lacks the columns selections, options; it has question, answers"):
         load_task(RECORDS, place)
-    with pytest.raises(SourceError, match=r"allenai/ValuePrism lacks the columns situation"):
-        load_task("overton-vk", "valueprism")
     with pytest.raises(SourceError, match=r"holds no full/\*\.csv"):
-        load_task("overton-vk", tmp_path / "dataset" / "data" / "..")
+        load_task("overton-vk", place)
+    (hub / "Anthropic").mkdir(parents=True)
+    place.rename(hub / "Anthropic" / "llm_global_opinions")
+    with pytest.raises(SourceError, match=r"llm_global_opinions cannot be read from the hub .*expected.*selections"):
+        load_task(RECORDS, "globalopinionqa")
 
 
 def test_files_that_are_no_text_or_have_no_rows_are_refused(write_csv: WriteCSV) -> None:

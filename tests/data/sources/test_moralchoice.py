@@ -41,11 +41,11 @@ def test_both_files_are_read_from_either_release(folder: str, write_csv: WriteCS
 
 
 def test_a_scenario_of_unknown_ambiguity_or_without_an_action_is_refused(write_csv: WriteCSV) -> None:
-    place = write_csv(
-        "scenarios/moralchoice_low_ambiguity.csv",
+    folder = write_csv(
+        "scenarios/mine.csv",
         [ROW, {**ROW, "ambiguity": "some"}, {**ROW, "action2": " "}, {**ROW, "context": ""}],
     )
-    found = load_task(TASK, place)
+    found = load_task(TASK, folder / "scenarios" / "mine.csv")
     assert list(found.records) == [0]
     reasons = [bad.reason for bad in found.bad]
     assert ["attribute" in reasons[0], "options" in reasons[1], "question" in reasons[2]] == [True] * 3
