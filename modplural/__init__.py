@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .optimizers.training.train import train_community
     from .poolfile import load_pool, open_pool
     from .programs.adapters import PlainAdapter
     from .programs.baselines import MixtureOfExperts, Prompted, Vanilla
@@ -43,6 +44,7 @@ __all__ = [
     "load_pool",
     "local_lm",
     "open_pool",
+    "train_community",
 ]
 
 _MODULES = {
@@ -66,6 +68,7 @@ _MODULES = {
     "load_pool": ".poolfile",
     "local_lm": ".programs.engines.local",
     "open_pool": ".poolfile",
+    "train_community": ".optimizers.training.train",
 }
 
 if not TYPE_CHECKING:  # a type checker that saw `__getattr__` would take every misspelt name for a real one

@@ -33,6 +33,7 @@ def test_the_public_names_are_pinned() -> None:
         "load_pool",
         "local_lm",
         "open_pool",
+        "train_community",
     ]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from .community_check import check, read_pool
 from .community_editing import add, copy, remove
+from .community_training import train
 from .options import PoolOption
 from .session import session
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..programs.config import LMConfig
 
 communities = typer.Typer(
-    help="Show the communities of a pool, try them, add and remove them.", no_args_is_help=True
+    help="Show the communities of a pool, try them, train new ones, add and remove them.", no_args_is_help=True
 )
 
 
@@ -38,5 +39,5 @@ def _named(lm: LMConfig) -> str:
     return lm.model + (f" + {lm.adapter}" if lm.adapter else "")
 
 
-for command in (check, add, remove, copy):
+for command in (check, train, add, remove, copy):
     communities.command()(command)

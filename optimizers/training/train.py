@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from ...data.corpus import Corpus, read_corpus
+from ...data.corpus import Corpus, CorpusError, read_corpus
 from ...programs.config_fields import LOCAL
 from ...programs.engines.backbone import ModelFacts, load_backbone
 from ...programs.engines.embedded import EMBEDDED
@@ -91,8 +91,8 @@ def train_community(
         on_progress: Told after every step.
 
     Raises:
-        CorpusError: The corpus cannot be used; the message names the lines.
-        ValueError: The base cannot be found or used, or a comment is longer than it reads.
+        CorpusError: The corpus cannot be used; the message names the lines. Or a comment is longer than the base reads.
+        ValueError: The base cannot be found or used.
         FileExistsError: There is an adapter in `output` and `overwrite` is not set, or something else is in it.
         TrainingError: Another process trains this adapter, or it learned nothing.
     """
@@ -160,7 +160,10 @@ def _work_folder(target: Path, facts: dict[str, Any]) -> Iterator[Path]:
 
 
 def _encoded(corpus: Corpus, facts: ModelFacts) -> list[Tokens]:
-    return [encode(comment, facts) for comment in corpus.comments]
+    try:
+        return [encode(comment, facts) for comment in corpus.comments]
+    except ValueError as error:
+        raise CorpusError(f"{corpus.source}: {error}") from error
 
 
 def _learned_nothing(name: str, before: float, after: float) -> str:
