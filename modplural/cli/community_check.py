@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from textwrap import shorten
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import typer
 
+from .community_weights import show_weights
 from .options import DEFAULT_POOL, PoolOption
 from .session import FAILED, checking, described, interruptible, session
 
@@ -25,13 +26,15 @@ _SHOWN = 60
 
 
 def check(pool: PoolOption = None) -> None:
-    """Ask the base LLM and every community one question; exit code 1 if one of them does not answer."""
+    """Say what weights a pool needs, and ask everybody one question; exit code 1 if somebody does not answer."""
     with session() as terminal:
         from . import show
 
         config = read_pool(pool)
+        with terminal.notes.status("Looking for weights"):
+            missing = interruptible(lambda: show_weights(terminal, config))
         with terminal.notes.status("Asking everybody one question"):
-            trials = interruptible(lambda: _try_all(config))
+            trials = interruptible(lambda: _try_all(config, missing))
         rows = [[trial.name, "ok" if trial.answered else "failed", trial.said] for trial in trials]
         terminal.out.print(show.listing(["", "", ""], rows))
         if not all(trial.answered for trial in trials):
@@ -54,12 +57,12 @@ class _Trial(NamedTuple):
     said: str
 
 
-def _try_all(config: PoolConfig) -> list[_Trial]:
+def _try_all(config: PoolConfig, missing: Set[str | None]) -> list[_Trial]:
     asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, _ask_base)]
     for member in config.communities:
         asked.append((member.name, config.community_lm(member), partial(_ask_member, member)))
     with ThreadPoolExecutor(len(asked)) as together:
-        return list(together.map(_try, *zip(*asked, strict=True)))
+        return list(together.map(partial(_try, missing), *zip(*asked, strict=True)))
 
 
 def _ask_base(lm: dspy.LM) -> str:
@@ -74,10 +77,13 @@ def _ask_member(member: CommunityConfig, lm: dspy.LM) -> str:
     return str(build_community(member, lm)(_QUESTION).message)
 
 
-def _try(name: str, config: LMConfig, ask: Ask) -> _Trial:
+def _try(missing: Set[str | None], name: str, config: LMConfig, ask: Ask) -> _Trial:
+    from ..programs.config_fields import LOCAL
     from ..programs.errors import reason
     from ..programs.lms import build_lm
 
+    if not missing.isdisjoint((config.model.removeprefix(LOCAL), config.adapter)):
+        return _Trial(name, False, "not asked, because weights are missing")
     try:
         # A reply from the cache, or one at the fourth attempt, would not show that the LM answers.
         lm = build_lm(config).copy(cache=False, num_retries=0)

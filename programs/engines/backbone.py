@@ -169,8 +169,8 @@ def load_backbone(folder: Path, device: str | None = None, dtype: str | None = N
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    kind = _DTYPES[dtype] if dtype else _fast_dtype(chosen)
+    chosen = torch.device(device) if device else default_device()
+    kind = _DTYPES[dtype] if dtype else fast_dtype(chosen)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -194,7 +194,13 @@ def check_names(device: str | None, dtype: str | None) -> None:
         raise ValueError(f"{device!r} names no device; name one as 'cpu', 'cuda' or 'cuda:1'") from error
 
 
-def _fast_dtype(device: torch.device) -> torch.dtype:
+def default_device() -> torch.device:
+    """Where a model runs when nobody says where."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """What a model on this device is loaded in when nobody says in what."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -16,6 +16,9 @@ from huggingface_hub.hf_api import ModelInfo
 
 from .weights import Layout, WeightsError, check_folder, check_names
 
+_PATIENCE = 10.0
+"""Seconds after which a hub that does not answer counts as out of reach; its client would wait for ever."""
+
 
 class HubSnapshot(NamedTuple):
     """One commit of a hub repository: its hash, and what gives the local folder, downloading what is not there yet."""
@@ -35,7 +38,7 @@ def find_snapshot(repo_id: str, layout: Layout) -> HubSnapshot:
     Raises:
         WeightsError: It is not cached and the hub cannot be asked, or the repository does not hold what is wanted.
     """
-    cached = _cached(repo_id, layout)
+    cached = cached_snapshot(repo_id, layout)
     if cached is not None:
         return HubSnapshot(cached.name, lambda: cached)
     info = _ask_hub(repo_id, layout)
@@ -44,7 +47,7 @@ def find_snapshot(repo_id: str, layout: Layout) -> HubSnapshot:
     return HubSnapshot(commit, lambda: _download(repo_id, layout, commit))
 
 
-def _cached(repo_id: str, layout: Layout) -> Path | None:
+def cached_snapshot(repo_id: str, layout: Layout) -> Path | None:
     """The snapshot in the local cache if all of it is there; tools may have left a part of one."""
     try:
         folder = Path(snapshot_download(repo_id, allow_patterns=list(layout.patterns), local_files_only=True))
@@ -56,7 +59,7 @@ def _cached(repo_id: str, layout: Layout) -> Path | None:
 
 def _ask_hub(repo_id: str, layout: Layout) -> ModelInfo:
     try:
-        return HfApi().model_info(repo_id)
+        return HfApi().model_info(repo_id, timeout=_PATIENCE)
     except GatedRepoError as error:
         raise WeightsError(
             f"{repo_id!r} is gated: accept its terms at https://huggingface.co/{repo_id}, then run `hf auth login`"

@@ -74,7 +74,7 @@ def test_a_trained_community_is_added_to_a_pool_at_once(
 ) -> None:
     result = run(*arguments(tiny_model, corpus, "--pool", pool_file, "--description", "Those who are fair."))
     assert (result.exit_code, result.stderr) == (0, "")
-    said = dict([*line.split(maxsplit=1), ""][:2] for line in result.stdout.splitlines() if line.strip())
+    said = dict([*line.strip().split(maxsplit=1), ""][:2] for line in result.stdout.splitlines() if line.strip())
     assert (said["comments"], said["epochs"], said["folder"]) == ("18", "3", "adapters/fair")
     before, after = (float(part) for part in said["perplexity"].partition(",")[0].split(" -> "))
     assert after < before
