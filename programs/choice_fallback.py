@@ -76,8 +76,8 @@ def measure_first(
             break
     else:
         measured = yield from _measure(lm, prompt, strategies[-1])
-    for strategy, error in lasting.items():
-        unmeasurable.learn(lm, error, strategy, measured.strategy)
+    for strategy, reason in lasting.items():
+        unmeasurable.learn(lm, reason, strategy, measured.strategy)
     return measured
 
 

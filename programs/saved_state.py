@@ -88,7 +88,7 @@ def _check_demo(place: str, signature: type[dspy.Signature], demo: Mapping[str, 
             ) from None
 
 
-def _check_signature(name: str, own: Mapping[str, Any], signature: object) -> None:
+def _check_signature(name: str, own: Mapping[str, Any], signature: Any) -> None:
     sound = (
         isinstance(signature, Mapping)
         and set(signature) == set(own)

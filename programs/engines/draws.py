@@ -25,7 +25,7 @@ class _Samples:
 _samples: ContextVar[_Samples | None] = ContextVar("modplural_samples", default=None)
 
 
-class CountSamples(BaseCallback):  # type: ignore[misc]  # DSPy's class is untyped
+class CountSamples(BaseCallback):
     """Begins to count where a call of an LM begins; give it to the LM as a callback."""
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
