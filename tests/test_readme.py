@@ -89,6 +89,29 @@ def test_shell_commands_are_targets_or_ours(loaded: Any, tmp_path: Path, monkeyp
     assert Path("answers.json").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_community_is_trained_added_asked_and_removed(
+    loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from modplural.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (corpus,), (script,) = blocks("jsonl"), blocks("bash")
+    more = (ROOT / "data" / "communities" / "care" / "held_out.jsonl").read_text(encoding="utf-8").splitlines()[:12]
+    Path("elders.jsonl").write_text(corpus + "\n".join(more), encoding="utf-8")
+    for command in script.splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "modplural"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, f"{command}: {result.output}"
+        if arguments[0] == "ask":
+            assert "elders" in result.stdout
+
+
 def test_pool_example_is_a_pool(tmp_path: Path) -> None:
     from modplural import load_pool
 
