@@ -220,20 +220,24 @@ def _adding(trained: TrainedCommunity, base: str) -> list[str]:
     from ..programs.config_fields import LOCAL
 
     model = [] if base == DEFAULT_BASE else ["--model", LOCAL + base.removeprefix(LOCAL)]
-    said = ["--adapter", str(trained.folder), *model, "--description", "Who they are."]
+    said = ["--adapter", _folder(trained), *model, "--description", "Who they are."]
     return ["modplural", "communities", "add", trained.name, "--pool", "my-pool.yaml", *said]
 
 
 def _join(terminal: Terminal, trained: TrainedCommunity, joining: _Joining) -> None:
-    folder = str(trained.folder.absolute()) if trained.folder.is_absolute() else f"./{trained.folder}"
     given = {
         "name": trained.name,
         "description": joining.description,
-        "adapter": located(folder, joining.pool),
+        "adapter": located(_folder(trained), joining.pool),
         "model": joining.model,
     }
     add_to_pool(terminal, joining.pool, configured(given))
     _next(terminal, ["modplural", "ask", "May I?", "--mode", "overton", "--pool", joining.pool])
+
+
+def _folder(trained: TrainedCommunity) -> str:
+    """The adapter's folder, so that nobody takes it for the name of one that comes along."""
+    return str(trained.folder) if trained.folder.is_absolute() else f"./{trained.folder}"
 
 
 def _next(terminal: Terminal, command: list[str]) -> None:

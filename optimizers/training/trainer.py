@@ -68,7 +68,7 @@ def fit(
     watcher = _Watcher(run, listener)
     trainer = _MessageTrainer(
         model=get_peft_model(model, config),
-        args=_arguments(settings, folder),
+        args=_arguments(settings, folder, on_cpu=model.device.type == "cpu"),
         train_dataset=list(train),
         eval_dataset=list(validation),
         data_collator=batch,
@@ -102,7 +102,7 @@ class _MessageTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
 
-def _arguments(settings: TrainingSettings, folder: Path) -> TrainingArguments:
+def _arguments(settings: TrainingSettings, folder: Path, *, on_cpu: bool) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
@@ -124,6 +124,7 @@ def _arguments(settings: TrainingSettings, folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=["labels"],
+        use_cpu=on_cpu,  # the trainer would move the model to whatever accelerator it finds
         disable_tqdm=True,
         report_to="none",
     )

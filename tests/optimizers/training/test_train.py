@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from modplural.data.corpus import Comment, Corpus
+from modplural.data.corpus import Comment, Corpus, CorpusError
 from modplural.optimizers.training import TrainingError, TrainingSettings, train_community
 from modplural.programs.engines.local import local_lm
 
@@ -115,3 +115,26 @@ def test_an_adapter_that_learned_nothing_is_not_written(tiny_model: Path, tmp_pa
     with pytest.raises(TrainingError, match="learned nothing"):
         train_community("fair", CORPUS, base=f"local/{tiny_model}", output="fair", settings=settings, device="cpu")
     assert not (tmp_path / "fair").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_comment_longer_than_the_base_reads_is_the_corpus_fault(tiny_model: Path) -> None:
+    corpus = Corpus((*CORPUS.comments, Comment(query="long?", message="fair " * 500)), "made up")
+    with pytest.raises(CorpusError, match=r"made up: the comment on 'long\?' has \d+ tokens .* reads 256; shorten it"):
+        train_community("fair", corpus, base=f"local/{tiny_model}", settings=SETTINGS, device="cpu")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_stays_on_the_processor_that_was_named(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Trainer
+
+    asked: list[bool] = []
+    make = Trainer.__init__
+
+    def note(self: Any, *args: Any, **kwargs: Any) -> None:
+        asked.append(kwargs["args"].use_cpu)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "__init__", note)
+    train(tiny_model, "fair")
+    assert asked == [True]
