@@ -102,8 +102,7 @@ def split_of(text: str, seed: int = 0, shares: Shares | None = None) -> str:
 def situation(record: Record) -> str:
     """Return what a record is about, without the value, group or country that it asks for.
 
-    Raises:
-        TypeError: The record is of no known type.
+    Of a type that is not from here, it is the query that a program is asked.
     """
     match record:
         case OvertonRecord() | SteerableRecord():
@@ -114,7 +113,7 @@ def situation(record: Record) -> str:
             return question[found.end() :].strip() if found else question
         case MultipleChoiceRecord():
             return bare_question(record.question, record.options)
-    raise TypeError(f"no situation is known of a {type(record).__name__}; add it to situation() in {__name__}")
+    return str(record.example().query)
 
 
 def _part(whole: RecordFile, indices: list[int], name: str, seed: int, shares: Shares) -> Split:

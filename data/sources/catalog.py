@@ -26,5 +26,12 @@ def find_source(name: str) -> Source:
 
 
 def source_of(task: str) -> Source:
-    """Return the dataset that a task is made of; `task` is a name in `modplural.data.TASKS`."""
-    return next(source for source in SOURCES.values() if task in source.tasks)
+    """Return the dataset that a task is made of.
+
+    Raises:
+        SourceError: It is made of none of these.
+    """
+    for source in SOURCES.values():
+        if task in source.tasks:
+            return source
+    raise SourceError(f"{task} is made of none of the datasets {', '.join(SOURCES)}; give a file in the common format")

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modplural.data import RecordFile, find_task, read_records, sample
+from modplural.data import Record, RecordFile, Task, find_task, read_records, sample
 from modplural.data.splits import Shares, Split, Splits, situation, split_of, split_records
 
 COUNTRIES = ("Atlantis", "Thule", "Cockaigne")
@@ -164,6 +165,20 @@ def test_a_scenario_is_the_same_under_another_instruction() -> None:
         for before in ("Which is better?\nSituation:", "Choose.\nScenario:")
     )
     assert situation(ours) == situation(theirs) == "It rains."
+
+
+def test_a_type_of_ones_own_is_split_by_what_it_asks() -> None:
+    class Petition(Record):
+        def example(self) -> dspy.Example:
+            return dspy.Example(query=f"Petition {self.id}").with_inputs("query")
+
+        def answer(self, value: Any) -> Any:
+            return value
+
+    task = Task("overton-petitions", "overton", Petition)
+    records = {number: Petition(id=number) for number in range(40)}
+    found = RecordFile(Path("petitions.json"), "", task, tuple({"id": number} for number in records), records, ())
+    assert {name: split_of(f"Petition {name}") for name in records} == places(split_records(found))
 
 
 def test_bad_records_are_in_no_split() -> None:

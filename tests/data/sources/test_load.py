@@ -154,4 +154,6 @@ def test_every_task_has_one_dataset() -> None:
     served = [task for source in SOURCES.values() for task in source.tasks]
     assert sorted(served) == sorted(TASKS)
     assert all(task in source_of(task).tasks for task in TASKS)
+    with pytest.raises(SourceError, match="chess is made of none of the datasets valueprism"):
+        source_of("chess")
     assert all(find_source(source.hub_id) is source for source in SOURCES.values() if source.hub_id)
