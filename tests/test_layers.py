@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "modplural": {"optimizers", "programs", "signatures", "data"},
     "optimizers": {"programs", "signatures", "data"},
-    "programs": {"signatures"},
+    "programs": {"signatures", "data"},
     "signatures": set(),
     "data": set(),
 }

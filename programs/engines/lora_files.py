@@ -1,8 +1,9 @@
-"""Finds a LoRA adapter by folder or hub id and reads its revision off its files; it never loads the weights."""
+"""Finds a LoRA adapter by name, folder or hub id and reads its revision off its files; it never loads the weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.shipped import shipped_adapters
 from .hub import find_snapshot, is_hub_id
 from .weights import ADAPTER, WeightsError, check_folder, files_revision, matching_files
 
@@ -12,7 +13,7 @@ class AdapterSource:
     """A LoRA adapter, found and identified.
 
     Attributes:
-        name: The folder's own name, or the hub id.
+        name: The name under which it comes along, the folder's own name, or the hub id.
         path: The local folder with its configuration and weights.
         revision: Digest over both, 12 hexadecimal digits.
     """
@@ -26,18 +27,23 @@ def resolve_adapter(adapter: str) -> AdapterSource:
     """Find an adapter; one from the hub is downloaded unless the local hub cache has it.
 
     Args:
-        adapter: A folder that PEFT saved, or a hub id. A folder wins where both exist.
+        adapter: The name of one that comes along such as `care`, a folder that PEFT saved, or a hub id. A name wins
+            over a folder of that name (write `./name` for the folder), and a folder over a hub id.
 
     Raises:
         WeightsError: It is not there, incomplete, or has its weights as a pickle.
     """
+    shipped = shipped_adapters()
+    if adapter in shipped:
+        return _source(adapter, shipped[adapter])
     folder = Path(adapter).expanduser()
     if folder.is_dir():
         return _source(folder.resolve().name, folder.resolve())
     if is_hub_id(adapter):
         return _source(adapter, find_snapshot(adapter, ADAPTER).path())
     raise WeightsError(
-        f"no LoRA adapter {adapter!r}: give an existing folder that PEFT saved, or a hub id (owner/name)"
+        f"no LoRA adapter {adapter!r}: give the name of one that comes along ({', '.join(shipped)}), an existing folder"
+        " that PEFT saved, or a hub id (owner/name)"
     )
 
 
