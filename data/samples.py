@@ -6,7 +6,9 @@ from importlib.resources.abc import Traversable
 
 SAMPLES: Mapping[str, str] = {
     "overton-vk": "situations.json",
+    "overton-judge": "situations.json",
     "steerable-vk": "values.json",
+    "steerable-opinionqa": "town_groups.json",
     "distributional-moralchoice": "dilemmas.json",
     "distributional-globalopinionqa": "town_survey.json",
 }
