@@ -92,23 +92,16 @@ def located(adapter: str, pool: str) -> str:
     Raises:
         WrongUsageError: It is neither one that comes along, nor a folder with an adapter, nor like a hub id.
     """
-    from ..data.shipped import shipped_adapters
     from ..pool_editing import relative_to_pool
     from ..programs.engines.hub import is_hub_id
-    from ..programs.engines.weights import ADAPTER, check_folder
+    from ..programs.engines.models import resolve_adapter
 
     folder = Path(adapter).expanduser()
+    if is_hub_id(adapter) and not folder.is_dir():
+        return adapter  # it may be fetched when somebody asks
     with checking():
-        if adapter in shipped_adapters():
-            return adapter
-        if folder.is_dir():
-            check_folder(folder, ADAPTER)
-        elif not is_hub_id(adapter):
-            raise LookupError(
-                f"no LoRA adapter {adapter!r}: give the folder that `modplural communities train` made, the name of one"
-                f" that comes along ({', '.join(shipped_adapters()) or 'none is installed'}), or a hub id (owner/name)"
-            )
-        return relative_to_pool(adapter, pool)
+        found = resolve_adapter(adapter).path
+    return relative_to_pool(adapter, pool) if found == folder.resolve() else adapter
 
 
 def add_to_pool(terminal: Terminal, pool: str, community: CommunityConfig) -> None:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from ...data.shipped import shipped_adapters
 from .embedded import EMBEDDED
 from .hub import cached_snapshot, find_snapshot, is_hub_id
 from .models import resolve_adapter, resolve_model
-from .weights import ADAPTER, MODEL, Layout, WeightsError, check_folder
+from .weights import ADAPTER, MODEL, Layout, WeightsError
 
 _KNOWN = {"smollm2-135m-instruct": 134_515_008, "mistralai/Mistral-7B-Instruct-v0.1": 7_241_732_096}
 """Parameters of the models that presets name, for when their files are not here to be read."""
@@ -70,12 +69,8 @@ def count_parameters(folder: Path, layout: Layout) -> int:
 
 def _adapter_folder(adapter: str) -> Path | None:
     """Where an adapter is; None where only the hub has it."""
-    folder = shipped_adapters().get(adapter, Path(adapter).expanduser())
-    if folder.is_dir():
-        check_folder(folder, ADAPTER)
-        return folder
-    if not is_hub_id(adapter):
-        return resolve_adapter(adapter).path  # which says what could be given instead
+    if not is_hub_id(adapter) or Path(adapter).is_dir():
+        return resolve_adapter(adapter).path  # which downloads nothing then
     cached = cached_snapshot(adapter, ADAPTER)
     if cached is None:
         find_snapshot(adapter, ADAPTER)

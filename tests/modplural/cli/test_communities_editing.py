@@ -49,7 +49,7 @@ def test_an_adapter_is_named_relative_to_the_pool_file(
     ("options", "said"),
     [
         ((), "nothing makes the LM speak for 'elders'; give persona, examples, adapter or model"),
-        (("--adapter", "none"), "no LoRA adapter 'none': give the folder that `modplural communities train` made"),
+        (("--adapter", "none"), "no LoRA adapter 'none': give"),
         (("--adapter", "."), "is not a LoRA adapter: it has no adapter_config.json"),
         (("--adapter", "owner/name"), "takes no adapter; serve the adapter there"),
         (("--model", "elders"), "--model: 'elders' names no provider"),

@@ -48,7 +48,7 @@ def test_what_only_the_hub_has_is_missing_offline() -> None:
 
 def test_mistakes_are_told(tiny_adapters: dict[str, Path], tmp_path: Path) -> None:
     assert "no model 'none'" in str(model_footprint("none").missing)
-    assert "give the name of one that comes along" in str(adapter_footprint("none").missing)
+    assert "no LoRA adapter 'none'" in str(adapter_footprint("none").missing)
     damaged = Path(shutil.copytree(tiny_adapters["care"], tmp_path / "damaged"))
     (damaged / "adapter_model.safetensors").write_bytes(b"not this")
     assert "is damaged" in str(adapter_footprint(str(damaged)).missing)
