@@ -71,11 +71,13 @@ def _command(options: argparse.Namespace, adapters: dict[str, Path], port: int) 
     from modplural.programs.engines.backbone import fast_dtype
     from modplural.programs.engines.models import resolve_model
 
-    program = VLLM / "bin" / "vllm"
-    if not program.exists():
-        sys.exit(f"{program} is missing, so there is no vLLM to start; run `make vllm-install`")
+    python = VLLM / "bin" / "python"
+    if not (VLLM / ".installed").exists():
+        sys.exit(f"there is no vLLM in {VLLM}; run `make vllm-install`")
     dtype = options.dtype or str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
-    command = [str(program), "serve", str(resolve_model("smollm2-135m-instruct").path()), "--served-model-name", "base"]
+    # The `vllm` command looks for a package of that name, which the one for CPUs does not have.
+    command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--served-model-name", "base"]
+    command += ["--model", str(resolve_model("smollm2-135m-instruct").path())]
     command += ["--host", _HOST, "--port", str(port), "--dtype", dtype, "--max-model-len", "2048"]
     if adapters:
         # Adapters beyond --max-loras would wait for a batch of their own.
