@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .extras import load_extra
+from .quiet import quiet_loading
 from .scorers import Memo, Scores
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -39,7 +40,8 @@ class EmbeddingScorer:
         self.name = f"embedding:{model}"
         self._model = str(model)
         self._encoder: Any = None
-        self._loading = threading.Lock()
+        # One thread at a time: fast tokenizers cannot be shared, and the model's own threads take all cores anyway.
+        self._working = threading.Lock()
         self._vectors: Memo[str, npt.NDArray[np.float32]] = Memo(self._embed)
 
     def score(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Scores:
@@ -55,17 +57,18 @@ class EmbeddingScorer:
         return np.asarray(np.clip(vectors[:split] @ vectors[split:].T, 0.0, 1.0))
 
     def _embed(self, texts: list[str]) -> Sequence[npt.NDArray[np.float32]]:
-        rows: Sequence[npt.NDArray[np.float32]] = self._load().encode(
-            texts, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
+        with self._working:
+            self._encoder = self._encoder or _load(self._model)
+            rows: Sequence[npt.NDArray[np.float32]] = self._encoder.encode(
+                texts, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+            )
         return rows
 
-    def _load(self) -> Any:
-        with self._loading:
-            if self._encoder is None:
-                library = load_extra("sentence_transformers")
-                self._encoder = library.SentenceTransformer(_place(self._model))
-            return self._encoder
+
+def _load(model: str) -> Any:
+    library = load_extra("sentence_transformers")
+    with quiet_loading():
+        return library.SentenceTransformer(_place(model))
 
 
 def _place(model: str) -> str:

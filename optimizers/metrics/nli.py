@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .kept_scores import KeptScores
+from .quiet import quiet_loading
 from .scorers import Memo, Scores
 
 PAPER_MODEL = "microsoft/deberta-v2-xlarge-mnli"
@@ -32,8 +33,9 @@ class NLIScorer:
         self.name = f"nli:{model}"
         self._model_name = str(model)
         self._kept = KeptScores(kept_in, self.name) if kept_in is not None else None
-        self._loaded: tuple[Any, Any, int] | None = None
-        self._loading = threading.Lock()
+        self._loaded: _Classifier | None = None
+        # One thread at a time: fast tokenizers cannot be shared, and the model's own threads take all cores anyway.
+        self._working = threading.Lock()
         self._entailed: Memo[tuple[str, str], float] = Memo(self._entail)
 
     def score(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Scores:
@@ -61,26 +63,32 @@ class NLIScorer:
     def _classify(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         import torch
 
-        model, tokenizer, entailment = self._load()
         premises, hypotheses = zip(*pairs, strict=True)
-        encoded = tokenizer(list(premises), list(hypotheses), padding=True, truncation=True, return_tensors="pt")
-        with torch.inference_mode():
+        with self._working, torch.inference_mode():
+            self._loaded = self._loaded or _load(self._model_name)
+            model, tokenizer, entailment = self._loaded
+            encoded = tokenizer(list(premises), list(hypotheses), padding=True, truncation=True, return_tensors="pt")
             logits = model(**encoded.to(model.device)).logits
         probabilities: list[float] = logits.float().softmax(dim=-1)[:, entailment].tolist()
         return probabilities
 
-    def _load(self) -> tuple[Any, Any, int]:
-        with self._loading:
-            if self._loaded is None:
-                import torch
-                from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-                model = AutoModelForSequenceClassification.from_pretrained(self._model_name)
-                entailment = entailment_index(self._model_name, model.config.id2label)
-                device = "cuda" if torch.cuda.is_available() else "cpu"
-                tokenizer = AutoTokenizer.from_pretrained(self._model_name)
-                self._loaded = (model.to(device).eval(), tokenizer, entailment)
-            return self._loaded
+class _Classifier(NamedTuple):
+    model: Any
+    tokenizer: Any
+    entailment: int
+
+
+def _load(name: str) -> _Classifier:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    with quiet_loading():
+        model: Any = AutoModelForSequenceClassification.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    entailment = entailment_index(name, model.config.id2label)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return _Classifier(model.to(device).eval(), tokenizer, entailment)
 
 
 def entailment_index(model: str, labels: Mapping[int, str]) -> int:

@@ -108,7 +108,7 @@ class PairwiseJudge:
             return Verdict(0.5, 0.5)
         if not all(texts):
             return Verdict(*[float(bool(texts[0]))] * 2)
-        forth, back = self._judged.get([(query, *texts), (query, *reversed(texts))])
+        forth, back = self._judged.get([(query, texts[0], texts[1]), (query, texts[1], texts[0])])
         return Verdict(shown_first=forth, shown_second=1 - back)
 
     def _judge(self, shown: list[tuple[str, str, str]]) -> Sequence[float]:

@@ -6,6 +6,7 @@ its own (`embedding`, `nli`, `judge`), and what is measured with scores is not k
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
@@ -37,30 +38,51 @@ class Scorer(Protocol):
 
 
 class Memo(Generic[K, V]):
-    """Values that were computed, by key: each key is computed once, whichever threads ask for it.
+    """Values that were computed, by key: each is computed once, and threads that ask meanwhile wait for it.
 
-    Values are computed in one thread at a time, in batches; the oldest are forgotten first when there are too many.
+    The oldest are forgotten first when there are too many. What failed is not remembered, and is tried again when it is
+    asked for again.
     """
 
     def __init__(self, compute: Callable[[list[K]], Sequence[V]], size: int = 100_000) -> None:
         """Remember the values of a function.
 
         Args:
-            compute: Gives one value for each of some distinct keys, in their order.
+            compute: Gives one value for each of some distinct keys, in their order; called from any thread, and from
+                several at the same time for different keys.
             size: How many values are kept.
         """
         self._compute = compute
         self._size = size
-        self._values: dict[K, V] = {}
+        self._values: dict[K, Future[V]] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def get(self, keys: Sequence[K]) -> list[V]:
-        """The values of some keys, in their order; those that are not there are computed in one batch."""
+        """The values of some keys, in their order; those that nobody asked for before are computed in one batch."""
         with self._lock:
             missing = [key for key in dict.fromkeys(keys) if key not in self._values]
-            if missing:
-                self._values.update(zip(missing, self._compute(missing), strict=True))
-            values = [self._values[key] for key in keys]
+            self._values.update((key, Future()) for key in missing)
+            wanted = {key: self._values[key] for key in keys}
             for key in list(islice(self._values, max(0, len(self._values) - self._size))):
                 del self._values[key]
-            return values
+        # Own keys first: whoever waits for others has none left that others wait for.
+        self._fulfil({key: wanted[key] for key in missing})
+        return [wanted[key].result() for key in keys]
+
+    def _fulfil(self, promised: dict[K, "Future[V]"]) -> None:
+        if not promised:
+            return
+        try:
+            values = self._compute(list(promised))
+        except BaseException as error:
+            with self._lock:
+                for key in [key for key, future in promised.items() if self._values.get(key) is future]:
+                    del self._values[key]
+            for future in promised.values():
+                future.set_exception(error)
+            raise
+        for future, value in zip(promised.values(), values, strict=True):
+            future.set_result(value)
