@@ -1,7 +1,8 @@
 """The offline default among the scorers: how similar the sentence embeddings of two texts are.
 
-Similarity is no entailment: a sentence that denies a text is similar to it. The figures tell methods apart where no NLI
-model is at hand.
+Similarity is no entailment: a sentence that denies a text is similar to it, and so is one that only repeats the
+situation (0.55 on published situations, where explanations of another situation have 0.28). The figures tell methods
+apart where no NLI model is at hand; beside them belongs what repeating the situation scores.
 """
 
 import threading
