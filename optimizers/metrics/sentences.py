@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 
 _BULLET = re.compile(r"\s*(?:[-*•–—>#]+|\(?\d{1,2}[.)]|\(?[A-Za-z][.)])\s+")  # noqa: RUF001 - dashes that lists have
-_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*(?P<next>\S))|(?<=[。！？])(?=\S)")  # noqa: RUF001
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*(?P<next>\S))|(?<=[。！？])(?=\S)")  # noqa: RUF001
 _NO_END = re.compile(
     r"(?:^|[\s(\[\"'“‘])"  # noqa: RUF001
     r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Rev|St|Jr|Sr|vs|cf|e\.g|i\.e|[A-HJ-Z](?:\.[A-Z])*)\.\s+\S|No\.\s+\d)$"
 )
+_LONGEST_SHORT = 12
+"""Characters before a full stop in which something written short is looked for."""
+
 _WORD = re.compile(r"\S+")
 
 
@@ -48,21 +51,23 @@ def truncate_words(text: str, words: int) -> str:
 
 def _lines(text: str) -> Iterator[str]:
     """The lines as they are meant: without bullets, and joined where one was only wrapped."""
-    line = ""
+    parts: list[str] = []
     for raw in text.splitlines():
-        wrapped = line and raw[:1].islower() and not _BULLET.match(raw)
-        if wrapped:
-            line = f"{line.rstrip()} {raw}"
+        bullet = _BULLET.match(raw)
+        if parts and parts[-1].strip() and raw[:1].islower() and not bullet:
+            parts.append(raw)
         else:
-            yield line
-            line = _BULLET.sub("", raw, count=1) if _BULLET.match(raw) else raw
-    yield line
+            yield " ".join(parts)
+            parts = [raw[bullet.end() :] if bullet else raw]
+    yield " ".join(parts)
 
 
 def _split_line(line: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(line):
-        if (match["next"] or "").islower() or _NO_END.search(line[start : match.end() + 1]):
+        if (match["next"] or "").islower() or _NO_END.search(
+            line, max(0, match.start() - _LONGEST_SHORT), match.end() + 1
+        ):
             continue
         yield line[start : match.end()]
         start = match.end()

@@ -1,5 +1,7 @@
 """Sentences and words as the metrics count them."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,13 @@ from modplural.optimizers.metrics import count_words, split_sentences, truncate_
 )
 def test_sentences(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
+
+
+@pytest.mark.parametrize("part", [".", ".'", "a.", "?! ", "Dr. ", "a\n", "- ", "Z. a", "( "])
+def test_a_text_of_any_length_is_split_at_once(part: str) -> None:
+    start = time.monotonic()
+    split_sentences(part * 200_000 + "x")
+    assert time.monotonic() - start < 5.0
 
 
 TEXTS = st.text(st.sampled_from("aZ é.!?…\"'()\n-1。"), max_size=60)
