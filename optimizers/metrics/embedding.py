@@ -53,9 +53,17 @@ class EmbeddingScorer:
         """
         if not premises or not hypotheses:
             return np.zeros((len(premises), len(hypotheses)))
-        vectors = np.asarray(self._vectors.get([*premises, *hypotheses]), dtype=np.float64)
+        vectors = self.embed([*premises, *hypotheses])
         split = len(premises)
         return np.asarray(np.clip(vectors[:split] @ vectors[split:].T, 0.0, 1.0))
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Vectors of unit length, shaped [texts, dimensions].
+
+        Raises:
+            MissingExtraError: The extra `evaluate` is not installed.
+        """
+        return np.asarray(self._vectors.get(texts), dtype=np.float64)
 
     def _embed(self, texts: list[str]) -> Sequence[npt.NDArray[np.float32]]:
         with self._working:
