@@ -93,7 +93,7 @@ def test_an_empty_pool_is_refused(pool_file: Path) -> None:
 
 
 def test_a_missing_file_lists_the_presets(tmp_path: Path) -> None:
-    with pytest.raises(PoolFileError, match=r"no such pool file.*culture, default, mixed, perspective"):
+    with pytest.raises(PoolFileError, match=r"no such pool file.*culture, default, mixed, personas, perspective, vllm"):
         load_pool(tmp_path / "none.yaml")
 
 
@@ -141,7 +141,19 @@ def test_the_default_pool_needs_neither_network_nor_key() -> None:
         "sanctity",
     ]
     assert {pool.community_lm(member).model for member in pool.communities} == {"local/smollm2-135m-instruct"}
-    assert all(member.persona and len(member.examples) == 3 for member in pool.communities)
+    assert [member.adapter for member in pool.communities] == [member.name for member in pool.communities]
+
+
+def test_the_personas_are_the_same_communities_on_the_same_lm() -> None:
+    pool, default = load_pool("personas"), load_pool("default")
+    assert [(member.name, member.description) for member in pool.communities] == [
+        (member.name, member.description) for member in default.communities
+    ]
+    assert (pool.base, pool.community_base and pool.community_base.model) == (
+        default.base,
+        default.community_base and default.community_base.model,
+    )
+    assert all(member.persona and len(member.examples) == 3 and not member.adapter for member in pool.communities)
 
 
 def test_a_file_named_like_a_preset_is_reached_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

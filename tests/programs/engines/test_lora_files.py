@@ -1,10 +1,14 @@
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from modplural.programs.engines.lora_files import resolve_adapter
+from modplural import data
+from modplural.data.corpus import read_corpus
+from modplural.data.shipped import shipped_adapters
+from modplural.programs.engines.lora_files import AdapterSource, resolve_adapter
 from modplural.programs.engines.weights import WeightsError
 
 
@@ -52,5 +56,27 @@ def test_a_model_is_no_adapter(tiny_model: Path) -> None:
 
 
 def test_an_adapter_that_is_nowhere_says_what_would_do() -> None:
-    with pytest.raises(WeightsError, match=r"no LoRA adapter 'cares': give an existing folder .* or a hub id"):
+    with pytest.raises(WeightsError, match=r"no LoRA adapter 'cares': .* \(authority, care, .*\), an existing folder .* hub id"):
         resolve_adapter("cares")
+
+
+def test_adapters_that_come_along_are_found_by_name_and_trained_on_the_corpora_as_they_are() -> None:
+    shipped = shipped_adapters()
+    corpora = Path(str(resources.files(data))) / "communities"
+
+    assert list(shipped) == sorted(folder.name for folder in corpora.iterdir() if folder.is_dir())
+    assert sum(file.stat().st_size for folder in shipped.values() for file in folder.iterdir()) < 15e6
+    for name, folder in shipped.items():
+        assert resolve_adapter(name) == AdapterSource(name, folder, resolve_adapter(str(folder)).revision)
+        digest = read_corpus(corpora / name / "train.jsonl").digest
+        assert f"| corpus digest | {digest} |" in (folder / "README.md").read_text("utf-8")
+
+
+def test_a_name_wins_over_a_folder_which_a_path_reaches(
+    tiny_adapters: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_adapters["care"], tmp_path / "care")
+    monkeypatch.chdir(tmp_path)
+
+    assert resolve_adapter("care").path == shipped_adapters()["care"]
+    assert resolve_adapter("./care").path == tmp_path / "care"
