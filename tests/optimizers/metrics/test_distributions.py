@@ -112,6 +112,7 @@ def test_calibration_by_hand() -> None:
 def test_the_edges_have_a_bin() -> None:
     assert expected_calibration_error([0.0, 1.0], [0.0, 1.0]) == 0
     assert math.isnan(expected_calibration_error([], []))
+    assert [bin.n for bin in reliability([0.35, 0.4, 0.41], [1.0, 1.0, 1.0])] == [2, 1]  # 0.4 closes (5/15, 6/15]
 
 
 @given(CHOICES)

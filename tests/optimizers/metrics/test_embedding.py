@@ -50,6 +50,7 @@ def test_many_threads_load_one_model_and_embed_a_text_once(monkeypatch: pytest.M
             made.append(place)
 
         def encode(self, texts: Sequence[str], **settings: Any) -> np.ndarray:
+            assert settings["normalize_embeddings"]  # not every model does it by itself
             embedded.extend(texts)
             return np.eye(4, dtype=np.float32)[[len(text) % 4 for text in texts]]
 
