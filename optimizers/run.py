@@ -6,30 +6,22 @@ reported by its index while the rest goes on; a cause that is not the records' s
 metric and shows nothing: `on_progress` is for those who do.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dspy
-from filelock import FileLock, Timeout
 
 from ..data import BadRecord, Record, RecordFile, Task, encode_rows, read_records, write_atomic
-from ..programs.errors import reason
-from ..programs.program import Program
-from ..programs.question import Question
+from .answering import answer_record, check_fit, failure_reason, record_digest, sole_writer
 from .fingerprint import fingerprint
 from .journal import Entry, Journal, RunError, RunUsageError
 
 _HOPELESS = 10
 """A run stops when so many records failed and none was answered: then it is not the records."""
-
-_LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -124,7 +116,7 @@ def run_file(
     _check_output(output, records.path)
     _check_fit(program, records)
     header = {"records": f"sha256 {records.digest}", "task": records.task.name, **fingerprint(program)}
-    with _sole_writer(output):
+    with sole_writer(output):
         if output.exists() and not journal_path(output).exists():
             raise RunError(f"{output} exists and no run wrote it. Choose another output, or move it away")
         with Journal.open(journal_path(output), header) as journal:
@@ -200,45 +192,29 @@ def _work_through(
 
 
 def _finish(program: dspy.Module, index: int, record: Record, journal: Journal) -> Entry:
+    digest = record_digest(record)
     try:
-        prediction = program(**record.example().inputs().toDict())
-        entry = _entry(index, record, prediction)
+        prediction, answer = answer_record(program, record)
+        failures = {str(name): str(why) for name, why in (prediction.get("failures") or {}).items()}
+        entry = Entry(index, record.id, digest, answer=answer, failures=failures)
     except RunError:
         raise
     except Exception as error:  # one record's failure is recorded, whatever it is
-        lms = [lm for _, lm in program.named_sub_modules(dspy.BaseLM)]
-        if dspy.settings.lm is not None:
-            lms.append(dspy.settings.lm)
-        entry = Entry(index, record.id, _digest(record), error=reason(error, *lms, longest=_LONGEST_ERROR))
+        entry = Entry(index, record.id, digest, error=failure_reason(program, error))
     journal.append(entry)
     return entry
-
-
-def _entry(index: int, record: Record, prediction: dspy.Prediction) -> Entry:
-    if record.prediction_field not in prediction:
-        raise RunUsageError(
-            f"these records are answered by a prediction's {record.prediction_field!r}, and the program predicts "
-            f"{', '.join(sorted(prediction.keys()))}. Run a program of another mode"
-        )
-    answer = record.answer(prediction[record.prediction_field])
-    failures = {str(name): str(why) for name, why in (prediction.get("failures") or {}).items()}
-    return Entry(index, record.id, _digest(record), answer=answer, failures=failures)
 
 
 def _answers(records: RecordFile, journal: Journal) -> dict[int, Any]:
     return {
         index: entry.answer
         for index, record in records.records.items()
-        if (entry := journal.entries.get(index)) and entry.error is None and entry.digest == _digest(record)
+        if (entry := journal.entries.get(index)) and entry.error is None and entry.digest == record_digest(record)
     }
 
 
 def _ignore(progress: Progress) -> None:
     """Listen to nothing."""
-
-
-def _digest(record: Record) -> str:
-    return hashlib.sha256(json.dumps(record.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_output(output: Path, records: Path) -> None:
@@ -253,24 +229,10 @@ def _check_output(output: Path, records: Path) -> None:
 
 def _check_fit(program: dspy.Module, records: RecordFile) -> None:
     """Refuse before anybody is asked what would fail on every record."""
-    example = next((record.example() for record in records.records.values()), None)
-    if example is None or not isinstance(program, Program):
+    record = next(iter(records.records.values()), None)
+    if record is None:
         return
-    question = Question(example.query, example.get("attribute"), example.get("options"))
     try:
-        question.fit(type(program).__name__, program.attribute_use, program.options_use)
+        check_fit(program, record)
     except ValueError as error:
         raise RunUsageError(f"{records.path} holds records of {records.task.name}, and {error}") from error
-
-
-@contextmanager
-def _sole_writer(output: Path) -> Iterator[None]:
-    lock = FileLock(output.with_name(f".{output.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(f"another run is writing {output}. Wait for it, or choose another output") from error
-    try:
-        yield
-    finally:
-        lock.release()

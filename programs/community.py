@@ -10,6 +10,7 @@ from typing import Any
 import dspy
 
 from ..signatures.community import Comment
+from .memory import place_of
 from .messages import Message
 from .program import Stepped, check_lm
 from .steps import Call, Steps
@@ -102,7 +103,8 @@ class CommunityLM(Stepped):
         inputs: dict[str, Any] = {"query": query}
         if self.examples:
             inputs["demos"] = [*self.examples, *self.comment.demos]
-        return Call(self.comment, inputs, self.lm, catch=catch, timeout=timeout, answered=tell)
+        kept = place_of(self, query)
+        return Call(self.comment, inputs, self.lm, catch=catch, timeout=timeout, answered=tell, kept=kept)
 
 
 def _checked(example: dspy.Example, community: str) -> dspy.Example:

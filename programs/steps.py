@@ -25,6 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 import dspy
 
 from .adapters import PlainAdapter
+from .memory import Kept
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Call:
         catch: Whether a failure is an answer (the exception itself) instead of the end of the program.
         timeout: Seconds after which the call has failed. Without asyncio the call goes on unheard in its thread.
         answered: Told the answer as soon as it is there, in the driver's thread or event loop.
+        kept: Where the answer is, or will be, kept; the LM is asked only where it is not there yet.
     """
 
     predictor: dspy.Module
@@ -48,6 +50,7 @@ class Call:
     catch: bool = False
     timeout: float | None = None
     answered: Callable[[dspy.Prediction], None] | None = None
+    kept: Kept | None = None
 
 
 Steps: TypeAlias = Generator[Sequence[Call], list[Any], T]
@@ -144,7 +147,8 @@ def _ask(call: Call) -> _Outcome:
     outcome = _Outcome()
     try:
         with _settings(call, outcome):
-            outcome.answer = call.predictor(**_arguments(call))
+            kept = _place(call)
+            outcome.answer = _predict(call) if kept is None else kept.get(lambda: _predict(call))
     except Exception as error:
         outcome.answer = error
     return outcome
@@ -164,10 +168,24 @@ async def _aask(call: Call) -> _Outcome:
     try:
         async with asyncio.timeout(call.timeout) as limit:
             with _settings(call, outcome):
-                outcome.answer = await call.predictor.acall(**_arguments(call))
+                kept = _place(call)
+                outcome.answer = await (_apredict(call) if kept is None else kept.aget(lambda: _apredict(call)))
     except Exception as error:
         outcome = _late(call) if limit.expired() else _Outcome(error, outcome.trace)
     return _tell(call, outcome)
+
+
+def _predict(call: Call) -> Any:
+    return call.predictor(**_arguments(call))
+
+
+async def _apredict(call: Call) -> Any:
+    return await call.predictor.acall(**_arguments(call))
+
+
+def _place(call: Call) -> Kept | None:
+    """Where the answer is kept; nowhere when another sample is asked for."""
+    return call.kept if call.kept is not None and _fresh(call) is call.lm else None
 
 
 def _tell(call: Call, outcome: _Outcome) -> _Outcome:
