@@ -13,6 +13,7 @@ from .ask import ask
 from .communities import communities
 from .demo import demo
 from .run import run
+from .score import score
 from .session import deliver
 from .tasks import tasks
 
@@ -56,6 +57,7 @@ def begin(
 
 app.command()(ask)
 app.command()(run)
+app.command()(score)
 app.add_typer(communities, name="communities")
 app.command()(tasks)
 app.command()(demo)

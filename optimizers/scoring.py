@@ -1,0 +1,137 @@
+"""Scoring a file in the common format, whatever tool has filled it, and comparing two of them on the same records.
+
+A figure is over what was answered; how much was is a figure of its own, so that a tool that leaves out what is hard
+cannot hide it. This file must not know terminals.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dspy
+
+from ..data import Record, RecordFile, read_records
+from .breakdown import breakdown
+from .metrics import Comparison, Figure, PairwiseJudge, Scorer, TaskMetric, compare, mean_figure, metric_for
+from .written_answers import Answers, read_answers
+
+JUDGED = "overton-judge"
+"""The task whose metric is a comparison itself."""
+
+ANSWERED = "share answered"
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """A file of answers with its scores.
+
+    Attributes:
+        records: The file.
+        answers: What could be read of it.
+        metric: What it was scored with.
+        examples: The readable records, in order.
+        rows: Score of each example; NaN where there is no answer, or the record is left out.
+        figures: By name; with the share of the records that are answered.
+        parts: The primary figure of each population, the worst first; see `breakdown`.
+    """
+
+    records: RecordFile
+    answers: Answers
+    metric: TaskMetric
+    examples: Sequence[dspy.Example]
+    rows: Sequence[float]
+    figures: Mapping[str, Figure]
+    parts: Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class ComparedFiles:
+    """A comparison of two files, and the numbers of records that only one of them holds."""
+
+    comparison: Comparison
+    only_first: int
+    only_second: int
+
+
+def score_file(
+    path: str | Path,
+    task: str | None = None,
+    scorer: Scorer | None = None,
+    *,
+    judge: PairwiseJudge | None = None,
+    baseline: str | Path | None = None,
+) -> ScoredFile:
+    """Score a file.
+
+    Args:
+        path: Records in the common format, with answers.
+        task: A name in `modplural.data.TASKS`; where it is None, most of the records show it.
+        scorer: What scores value coverage; sentence embeddings where it is None.
+        judge: What compares responses, for `overton-judge`.
+        baseline: The file whose responses they are compared with, for `overton-judge`.
+
+    Raises:
+        RecordFileError: A file cannot be read as records of the task.
+        ValueError: There is no such task, or it needs a judge or a baseline.
+    """
+    records = read_records(path, task)
+    responses = None if baseline is None or records.task.name != JUDGED else _responses(read_records(baseline, task))
+    metric = metric_for(records.task.name, scorer, judge=judge, baseline=responses)
+    answers = read_answers(records)
+    examples = records.examples()
+    predictions = [answers.predictions.get(index) for index in records.records]
+    rows = metric.rows(examples, predictions)
+    answered = [float(prediction is not None) for prediction in predictions]
+    figures = metric.summary(examples, predictions, rows)
+    figures[ANSWERED] = mean_figure(ANSWERED, answered, metric.groups(examples))
+    return ScoredFile(records, answers, metric, examples, rows, figures, breakdown(metric, examples, rows))
+
+
+def compare_files(first: ScoredFile, second: ScoredFile) -> ComparedFiles:
+    """Compare two tools on the records that both have answered, in whatever order their files have them.
+
+    Raises:
+        ValueError: The files are of different tasks, or share no record.
+    """
+    names = [scored.records.task.name for scored in (first, second)]
+    if names[0] != names[1]:
+        raise ValueError(f"{second.records.path} holds records of {names[1]}, and {first.records.path} of {names[0]}")
+    scores, others = _keyed(first), _keyed(second)
+    shared = [key for key in scores if key in others]
+    if not shared:
+        raise ValueError(
+            f"{first.records.path} and {second.records.path} have no record in common, so that nothing can be paired."
+            " Name two files that were made of the same records"
+        )
+    groups = dict(zip(scores, first.metric.groups(first.examples), strict=True))
+    comparison = compare(
+        [scores[key] for key in shared],
+        [others[key] for key in shared],
+        [groups[key] for key in shared],
+        higher_is_better=first.metric.higher_is_better,
+    )
+    return ComparedFiles(comparison, len(scores) - len(shared), len(others) - len(shared))
+
+
+def _responses(records: RecordFile) -> dict[str, str]:
+    answers = read_answers(records).predictions
+    return {records.records[index].example().query: prediction.response for index, prediction in answers.items()}
+
+
+def _keyed(scored: ScoredFile) -> dict[tuple[str, int], float]:
+    """Score by what a record asks and holds as gold; of records that are the same, the first, the second and so on.
+
+    The prompt is no part of it: tools word their own.
+    """
+    seen: dict[str, int] = defaultdict(int)
+    keyed: dict[tuple[str, int], float] = {}
+    for record, row in zip(scored.records.records.values(), scored.rows, strict=True):
+        content = _content(record)
+        keyed[content, seen[content]] = row
+        seen[content] += 1
+    return keyed
+
+
+def _content(record: Record) -> str:
+    return record.model_dump_json(exclude={"input"})
