@@ -1,6 +1,7 @@
 """The samples of dilemmas and of the invented town: balanced, distinct, and marked as invented."""
 
 import math
+import re
 from collections import Counter
 from importlib.resources import as_file
 from typing import Any
@@ -59,6 +60,14 @@ def test_neither_place_nor_length_gives_the_moral_action_away() -> None:
     longer = [len(row["options"][row["gold_distribution"].index(1)]) == max(map(len, row["options"])) for row in clear]
     assert 0.35 <= sum(first) / len(clear) <= 0.65
     assert 0.35 <= sum(longer) / len(clear) <= 0.65
+
+
+def test_reasons_are_given_for_the_moral_action_as_often_as_for_the_other() -> None:
+    clear = [row for row in rows("distributional-moralchoice") if row["attribute"] == "low_ambiguity"]
+    options = [pair for row in clear for pair in zip(row["gold_distribution"], row["options"], strict=True)]
+    reasons = Counter(gold for gold, option in options if re.search(r"\b(because|since)\b|, as ", option))
+    assert min(reasons[0], reasons[1]) >= 3
+    assert abs(reasons[0] - reasons[1]) <= 2
 
 
 @pytest.mark.parametrize("task", ["distributional-globalopinionqa", "steerable-opinionqa"])
