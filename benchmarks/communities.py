@@ -134,7 +134,7 @@ def perplexities(pool: CommunityPool, corpora: dict[str, Corpus], advance: Calla
 
     from modplural import local_lm
 
-    base = local_lm(pool[0].lm.engine.dump_state()["model"])
+    base = local_lm(next(iter(pool)).lm.engine.dump_state()["model"])
     lms = [*(community.lm for community in pool), base]
 
     def row(lm: dspy.LM) -> list[float]:

@@ -90,6 +90,7 @@ def responses(base: dspy.LM, queries: Sequence[str], progress: Progress) -> Iter
 
     from modplural import Overton, Prompted, Vanilla, open_pool
 
+    yield "the question itself", queries  # similar to its values before anything is said about them
     yield "vanilla", _answers(Vanilla(base), queries, stage(progress, "vanilla", len(queries)))
     prompted = _answers(Prompted(base), queries, stage(progress, BAR, len(queries)))
     yield BAR, prompted

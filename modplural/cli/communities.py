@@ -1,4 +1,4 @@
-"""`modplural communities`: who is in a pool; and the commands that check, train, add and remove them put together."""
+"""`modplural communities`: who is in a pool; and the commands that check, train, edit and measure them put together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from .community_check import check, read_pool
 from .community_editing import add, copy, remove
+from .community_effect import effect
 from .community_training import train
 from .options import PoolOption
 from .session import session
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from ..programs.config import LMConfig
 
 communities = typer.Typer(
-    help="Show the communities of a pool, try them, train new ones, add and remove them.", no_args_is_help=True
+    help="Show the communities of a pool, try them, train, add and remove them, measure what they bring.",
+    no_args_is_help=True,
 )
 
 
@@ -39,5 +41,5 @@ def _named(lm: LMConfig) -> str:
     return lm.model + (f" + {lm.adapter}" if lm.adapter else "")
 
 
-for command in (check, train, add, remove, copy):
+for command in (check, train, add, remove, copy, effect):
     communities.command()(command)
