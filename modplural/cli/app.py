@@ -12,6 +12,7 @@ import typer
 from .ask import ask
 from .communities import communities
 from .demo import demo
+from .evaluate import evaluate
 from .run import run
 from .score import score
 from .session import deliver
@@ -57,6 +58,7 @@ def begin(
 
 app.command()(ask)
 app.command()(run)
+app.command()(evaluate)
 app.command()(score)
 app.add_typer(communities, name="communities")
 app.command()(tasks)

@@ -1,0 +1,146 @@
+"""Evaluating methods on tasks: asked, scored and compared, in a folder that survives whatever happens.
+
+`evaluation.sqlite` has every result as soon as it is there; a further evaluation in the same folder asks only for what
+is missing or failed. `evaluation.json` is what was found. This file puts the parts together and shows nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from ...data import Split, write_atomic
+from ..answering import check_fit, sole_writer
+from ..fingerprint import fingerprint
+from ..journal import RunUsageError
+from ..metrics import EmbeddingScorer, PairwiseJudge
+from ..metrics.scorers import Scorer
+from .judging import KeptJudge
+from .methods import REFERENCE
+from .result import EvaluatedTask, Evaluation
+from .running import Progress, run_jobs
+from .scoring import JUDGED, Measures, ScoredTask, corrected, score_task
+from .store import Store
+from .usage import cost
+from .work import Plan, jobs_of
+
+STORE = "evaluation.sqlite"
+RESULT = "evaluation.json"
+WORKERS = 16
+"""Rows under way at the same time: with six communities, they keep 64 rows of an engine's batch full."""
+
+COVERED = "overton-vk"
+"""The task that a scorer is needed for."""
+
+_PACKAGES = ("modplural", "dspy", "torch", "transformers", "peft")
+
+
+def evaluate(
+    plans: Sequence[Plan],
+    folder: str | Path,
+    *,
+    workers: int = WORKERS,
+    scorer: Scorer | None = None,
+    judge: PairwiseJudge | None = None,
+    seed: int = 0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Evaluation:
+    """Evaluate programs on tasks, or go on with it.
+
+    Args:
+        plans: A task each, with its records and the programs that answer them.
+        folder: Gets the results; made where it is missing. One folder may serve any number of evaluations, which share
+            what they have in common.
+        workers: Rows under way at the same time, of whatever task and method.
+        scorer: Scores value coverage; sentence embeddings where it is None.
+        judge: Compares responses with those of `prompted`, for `overton-judge`.
+        seed: Of the resamples of comparisons.
+        on_progress: Called for each task at the start and after each row, in the calling thread.
+
+    Raises:
+        RunUsageError: A program does not answer its task, or `overton-judge` lacks a judge or the method `prompted`.
+        RunError: Another evaluation is writing the folder, its file is something else, or every row fails. Whatever was
+            answered is kept.
+        MissingExtraError: The scorer needs what is not installed.
+        ValueError: There are two plans for one task, or none at all, or the number of workers is less than 1.
+    """
+    _check(plans, workers, judge)
+    folder, listen = Path(folder), on_progress or _ignore
+    scorer = scorer or EmbeddingScorer()
+    if any(plan.task == COVERED for plan in plans):
+        scorer.score(["It loads."], ["It loads."])  # or it would be found out after all LMs were asked
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder / STORE), Store(folder / STORE) as store:
+        for plan in plans:
+            for method, program in plan.programs.items():
+                store.describe(plan.digests[method], fingerprint(program))
+        results = run_jobs(jobs_of(plans), store, workers, listen)
+        measures = Measures(scorer, judge and KeptJudge(judge, store), seed, workers)
+        verdicts = f"{JUDGED} verdicts"
+        scored = [
+            score_task(plan, results, measures, lambda done, total: listen(Progress(verdicts, done, total, 0)))
+            for plan in plans
+        ]
+        found = _evaluation(scored, store, seed)
+    write_atomic(folder / RESULT, found.encoded())
+    return found
+
+
+def _evaluation(scored: Sequence[ScoredTask], store: Store, seed: int) -> Evaluation:
+    tokens = store.usage()
+    prices = {model: cost(model, spent) for model, spent in tokens.items()}
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return Evaluation(
+        tasks=tuple(map(_described, scored)),
+        rows=tuple(row for task in scored for row in task.rows()),
+        figures=tuple(figures for task in scored for figures in task.figures()),
+        comparisons=corrected([comparison for task in scored for comparison in task.comparisons()]),
+        tokens=tokens,
+        costs={model: price for model, price in prices.items() if price is not None},
+        settings={"seed": seed, "versions": versions},
+    )
+
+
+def _described(task: ScoredTask) -> EvaluatedTask:
+    records, metric = task.plan.records, task.metric
+    figures = next(iter(task.figures()), None)
+    return EvaluatedTask(
+        name=task.plan.task,
+        data=str(records.path),
+        split=records.name if isinstance(records, Split) else None,
+        digest=records.digest,
+        records=len(records.records),
+        unreadable=len(records.bad),
+        primary=metric.primary,
+        higher_is_better=metric.higher_is_better,
+        scorer=figures.figures[metric.primary].scorer if figures else None,
+    )
+
+
+def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None) -> None:
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it is a number of rows under way, 1 or more")
+    tasks = [plan.task for plan in plans]
+    if not tasks or len(set(tasks)) < len(tasks):
+        raise ValueError(f"the tasks are {tasks}; give one plan for each, and at least one")
+    for plan in plans:
+        if plan.task == JUDGED and (judge is None or REFERENCE not in plan.programs):
+            raise RunUsageError(
+                f"{JUDGED} compares responses with those of {REFERENCE!r}, by an LM that judges; it needs both"
+            )
+        for method in plan.programs:
+            _check_method(plan, method)
+
+
+def _check_method(plan: Plan, method: str) -> None:
+    asked = (record for record in plan.records.records.values() if record.settled() is None)
+    record = next(asked, None)
+    if record is None:
+        raise RunUsageError(f"{plan.records.path} has no record of {plan.task} that anybody could be asked about")
+    try:
+        check_fit(plan.programs[method], record)
+    except ValueError as error:
+        raise RunUsageError(f"{method} cannot answer {plan.task}: {error}") from error
+
+
+def _ignore(progress: Progress) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,169 @@
+"""From results to figures and comparisons: what the metrics make of what was predicted.
+
+This file knows metrics and results; it must not know how the results came about.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import dspy
+
+from ..answering import record_digest
+from ..metrics import TaskMetric, compare, holm, metric_for
+from ..metrics.scorers import Scorer
+from .answers import as_prediction
+from .judging import KeptJudge, Pair
+from .methods import REFERENCE
+from .result import EvaluatedRow, MethodFigures, PairedComparison
+from .store import Result
+from .work import Place, Plan, settled_prediction
+
+JUDGED = "overton-judge"
+"""The task whose metric compares with the reference's responses, by a judge."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What metrics need from outside.
+
+    Attributes:
+        scorer: Scores value coverage.
+        judge: Compares responses; None where none does.
+        seed: Of the comparisons' resamples.
+        workers: Verdicts under way at the same time.
+    """
+
+    scorer: Scorer
+    judge: KeptJudge | None
+    seed: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class ScoredTask:
+    """One task's results, scored by its metric."""
+
+    plan: Plan
+    metric: TaskMetric
+    results: Mapping[Place, Result]
+    seed: int
+
+    @cached_property
+    def examples(self) -> list[dspy.Example]:
+        """The records as the metric reads them, in their order."""
+        return self.plan.records.examples()
+
+    @cached_property
+    def predictions(self) -> Mapping[str, list[dspy.Prediction | None]]:
+        """By method, the prediction for every record; None where the program failed, or nothing compares with it."""
+        return {method: predictions_of(self.plan, self.results, method) for method in self.plan.programs}
+
+    @cached_property
+    def scores(self) -> Mapping[str, list[float]]:
+        """By method, the score of every record."""
+        return {method: self.metric.rows(self.examples, found) for method, found in self.predictions.items()}
+
+    def rows(self) -> list[EvaluatedRow]:
+        """Every record by every method."""
+        return [
+            self._row(method, index, score)
+            for method, scores in self.scores.items()
+            for index, score in zip(self.plan.records.records, scores, strict=True)
+        ]
+
+    def figures(self) -> list[MethodFigures]:
+        """The figures of every method."""
+        return [
+            MethodFigures(
+                self.plan.task,
+                method,
+                self.plan.digests[method],
+                self.metric.summary(self.examples, predictions, self.scores[method]),
+                sum(row.error is not None for row in self.rows() if row.method == method),
+            )
+            for method, predictions in self.predictions.items()
+        ]
+
+    def comparisons(self) -> list[PairedComparison]:
+        """Every other method against the reference, where that is one of them; not corrected yet."""
+        if REFERENCE not in self.scores:
+            return []
+        groups, reference = self.metric.groups(self.examples), self.scores[REFERENCE]
+        higher = self.metric.higher_is_better
+        return [
+            PairedComparison(
+                self.plan.task,
+                method,
+                REFERENCE,
+                self.metric.primary,
+                compare(scores, reference, groups, higher_is_better=higher, seed=self.seed),
+                float("nan"),
+            )
+            for method, scores in self.scores.items()
+            if method != REFERENCE
+        ]
+
+    def _row(self, method: str, index: int, score: float) -> EvaluatedRow:
+        record, task = self.plan.records.records[index], self.plan.task
+        result = self.results.get(Place(task, method, index))
+        if result is None:
+            prediction, error, seconds = settled_prediction(record), None, 0.0
+        else:
+            prediction, error, seconds = dict(result.prediction or {}) or None, result.error, result.seconds
+        return EvaluatedRow(task, method, index, record.id, record_digest(record), prediction, error, score, seconds)
+
+
+def score_task(
+    plan: Plan, results: Mapping[Place, Result], measures: Measures, on_verdict: Callable[[int, int], None]
+) -> ScoredTask:
+    """Score one task's results.
+
+    Args:
+        plan: The task.
+        results: At least those of this task.
+        measures: What its metric may need.
+        on_verdict: Told how many verdicts of how many there are, where a judge gives them.
+    """
+    if plan.task != JUDGED:
+        return ScoredTask(plan, metric_for(plan.task, measures.scorer), results, measures.seed)
+    assert measures.judge is not None
+    queries = [example.query for example in plan.records.examples()]
+    answered = zip(queries, predictions_of(plan, results, REFERENCE), strict=True)
+    baseline = {query: str(prediction.response) for query, prediction in answered if prediction is not None}
+    comparable = {
+        place: result
+        for place, result in results.items()
+        if place.task == plan.task and plan.records.records[place.index].example().query in baseline
+    }
+    pairs = [
+        Pair(query, str(prediction.response), baseline[query])
+        for method in plan.programs
+        for query, prediction in zip(queries, predictions_of(plan, comparable, method), strict=True)
+        if prediction is not None
+    ]
+    measures.judge.prepare(pairs, measures.workers, lambda done: on_verdict(done, len(pairs)))
+    metric = metric_for(plan.task, judge=measures.judge, baseline=baseline)
+    return ScoredTask(plan, metric, comparable, measures.seed)
+
+
+def corrected(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
+    """The same comparisons with p-values that are corrected for how many there are."""
+    names = {f"{one.task} {one.method}": one for one in comparisons}
+    p_values = holm({name: one.comparison.p_value for name, one in names.items() if one.comparison.n})
+    return tuple(
+        PairedComparison(
+            one.task, one.method, one.against, one.figure, one.comparison, p_values.get(name, float("nan"))
+        )
+        for name, one in names.items()
+    )
+
+
+def predictions_of(plan: Plan, results: Mapping[Place, Result], method: str) -> list[dspy.Prediction | None]:
+    """A method's prediction for every record, in their order; None where there is none."""
+    found: list[dspy.Prediction | None] = []
+    for index, record in plan.records.records.items():
+        result = results.get(Place(plan.task, method, index))
+        data = settled_prediction(record) if result is None else result.prediction
+        found.append(None if data is None else as_prediction(data))
+    return found

@@ -1,0 +1,89 @@
+"""How many tokens LMs took, and what they cost where that is known.
+
+This file reads DSPy's usage trackers; it must not know who asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import dspy
+from dspy.utils.usage_tracker import UsageTracker
+
+_logger = logging.getLogger(__name__)
+
+
+class Tokens(NamedTuple):
+    """What one LM was asked.
+
+    Attributes:
+        calls: Calls that were made, and not answered from DSPy's cache.
+        input: Tokens of their prompts.
+        output: Tokens of the replies.
+    """
+
+    calls: int = 0
+    input: int = 0
+    output: int = 0
+
+
+Usage = Mapping[str, Tokens]
+"""By the LM's model string."""
+
+
+@contextmanager
+def counting() -> Iterator[UsageTracker]:
+    """Count what LMs are asked within this block; blocks within it count for themselves."""
+    tracker = UsageTracker()
+    with dspy.context(usage_tracker=tracker, disable_history=True):
+        yield tracker
+
+
+def usage_of(tracker: UsageTracker) -> dict[str, Tokens]:
+    """What a tracker counted."""
+    # A copy: a call that nobody waits for any more may still be counted.
+    return {model: _sum(map(_tokens, list(entries))) for model, entries in list(tracker.usage_data.items())}
+
+
+def total(usages: Iterable[Usage]) -> dict[str, Tokens]:
+    """Add usages up."""
+    found: dict[str, Tokens] = {}
+    for usage in usages:
+        for model, tokens in usage.items():
+            found[model] = _sum([found.get(model, Tokens()), tokens])
+    return found
+
+
+def cost(model: str, tokens: Tokens) -> float | None:
+    """What tokens of a model cost in US dollars by litellm's price list; None where it knows no price.
+
+    It is an estimate: discounts, such as those for cached prompts, are not in it.
+    """
+    if model.partition("/")[0] in ("local", "fake"):
+        return None
+    # litellm would look for a newer list on the network while it is imported.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    try:
+        parts = litellm.cost_per_token(model, prompt_tokens=tokens.input, completion_tokens=tokens.output)
+    except Exception as error:  # of many types; a price that is not known is no failure
+        _logger.debug("no price of %s: %s", model, error)
+        return None
+    return float(sum(parts)) or None
+
+
+def _tokens(entry: Mapping[str, Any]) -> Tokens:
+    counted: Counter[str] = Counter(
+        {name: count for name, count in entry.items() if isinstance(count, int) and not isinstance(count, bool)}
+    )
+    return Tokens(1, counted["prompt_tokens"], counted["completion_tokens"])
+
+
+def _sum(parts: Iterable[Tokens]) -> Tokens:
+    return Tokens(*map(sum, zip(Tokens(), *parts, strict=True)))
