@@ -7,6 +7,7 @@ are named; everything else stands as a digest, so that no secret enters.
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import dspy
@@ -55,13 +56,22 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple):
         yield from ((f"[{number}]", part) for number, part in enumerate(value))
     elif isinstance(value, Parameter):
-        state = value.dump_state(json_mode=True)
+        state = _without_lm(value).dump_state(json_mode=True)
         yield from ((f".{name}", part) for name, part in state.items() if name not in {*_NOT_BEHAVIOUR, "lm"})
         yield from ((f".{name}", part) for name in ("config", "lm") if (part := getattr(value, name, None)))
     elif isinstance(value, dspy.Module):
         yield from ((f".{name}", part) for name, part in vars(value).items() if _is_behaviour(name, part))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from ((f".{part.name}", getattr(value, part.name)) for part in dataclasses.fields(value))
+
+
+def _without_lm(parameter: Parameter) -> Any:
+    """The parameter, or its like without an LM, which is described by itself and may be one that cannot be dumped."""
+    if getattr(parameter, "lm", None) is None:
+        return parameter
+    unbound = copy(parameter)
+    unbound.lm = None
+    return unbound
 
 
 def _is_behaviour(name: str, value: Any) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from modplural.optimizers.fingerprint import fingerprint
 from modplural.programs.baselines import Vanilla
+from modplural.programs.engines.fake import fake_lm
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,9 @@ def test_another_server_is_another_program_and_its_address_is_not_written() -> N
     one, other = (dspy.LM("openai/m", api_base=f"http://user:password@{host}/v1") for host in ("a", "b"))
     assert fingerprint(Vanilla(one)) != fingerprint(Vanilla(other))
     assert "password" not in str(fingerprint(Vanilla(one)))
+
+
+def test_a_predictor_with_an_lm_that_cannot_be_saved_is_described_by_its_model() -> None:
+    vanilla = Vanilla(fake_lm(name="base"))
+    vanilla.set_lm(fake_lm(name="other"))
+    assert fingerprint(vanilla)["program.respond.lm.model"] == "fake/other"

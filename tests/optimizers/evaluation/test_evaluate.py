@@ -1,0 +1,280 @@
+"""What an evaluation finds, what a further one asks again, and what is refused before anybody is asked."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+
+from modplural.optimizers import RunError, RunUsageError
+from modplural.optimizers.evaluation import STORE, Evaluation, Plan, Progress, evaluate
+from modplural.optimizers.metrics import PairwiseJudge
+from modplural.programs.engines.fake import fake_lm
+from modplural.programs.overton import Overton
+
+from .conftest import Words, World, dilemma, engine_of, saved, situation
+
+DILEMMAS = [dilemma(0), dilemma(1), dilemma(2, low=False)]
+SITUATIONS = [situation(0), situation(1)]
+CHOICE = "distributional-moralchoice"
+
+
+class Stub(dspy.Module):
+    """Answers a dilemma by numbers, and fails on queries in `failing`."""
+
+    def __init__(self, *failing: str) -> None:
+        super().__init__()
+        self._failing = set(failing)
+        self._asked: list[str] = []
+
+    def forward(self, query: str, options: list[str]) -> dspy.Prediction:
+        self._asked.append(query)
+        if query in self._failing:
+            raise TimeoutError(f"no reply about {query}")
+        return dspy.Prediction(probabilities={options[0]: 0.8, options[1]: 0.2})
+
+
+def judging(strategy: str = "letters") -> PairwiseJudge:
+    """Prefers whatever stands first."""
+    return PairwiseJudge(fake_lm(likelihoods=lambda prompt, text: math.log(0.9 if "A" in text else 0.1)), strategy)
+
+
+def test_every_record_by_every_method_has_a_row_with_a_score(world: World, found: Path) -> None:
+    evaluation = evaluate([world.plan(CHOICE, DILEMMAS)], found)
+    assert [(row.method, row.id) for row in evaluation.rows] == [
+        (method, number) for method in ("vanilla", "prompted", "mixture_of_experts", "modular") for number in range(3)
+    ]
+    assert all(row.error is None and 0 <= row.score <= math.sqrt(math.log(2)) for row in evaluation.rows)
+    modular = evaluation.rows[9]
+    assert modular.prediction is not None
+    assert [message["community"] for message in modular.prediction["messages"]] == ["care", "fairness"]
+    assert set(modular.prediction["per_community"]) == {"care", "fairness"}
+    assert modular.prediction["probabilities"] == pytest.approx({"I stay.": 9 / 13, "I go.": 4 / 13})
+
+
+def test_figures_have_n_and_an_interval_and_name_the_data(world: World, found: Path) -> None:
+    evaluation = evaluate([world.plan(CHOICE, DILEMMAS)], found)
+    (task,) = evaluation.tasks
+    assert (task.name, task.records, task.primary, task.higher_is_better) == (
+        CHOICE,
+        3,
+        "Jensen-Shannon distance",
+        False,
+    )
+    assert task.digest == world.records(CHOICE, DILEMMAS).digest
+    figure = evaluation.figures[0].figures["Jensen-Shannon distance"]
+    assert figure.n == 3
+    assert figure.low <= figure.value <= figure.high
+    assert figure.value == pytest.approx(sum(row.score for row in evaluation.rows[:3]) / 3)
+
+
+def test_methods_are_compared_with_prompted_on_the_same_rows(world: World, found: Path) -> None:
+    plan = world.plan(CHOICE, DILEMMAS, "prompted", "vanilla")
+    better = Plan(plan.records, {**plan.programs, "stub": Stub()})
+    evaluation = evaluate([better], found)
+    assert [(one.method, one.against) for one in evaluation.comparisons] == [
+        ("vanilla", "prompted"),
+        ("stub", "prompted"),
+    ]
+    equal, differing = evaluation.comparisons
+    assert (equal.comparison.difference, equal.corrected) == (0, 1)
+    assert differing.comparison.n == 3
+    assert differing.corrected >= differing.comparison.p_value
+    scores = {method: [row.score for row in evaluation.rows if row.method == method] for method in better.programs}
+    difference = sum(scores["stub"]) / 3 - sum(scores["prompted"]) / 3
+    assert differing.comparison.difference == pytest.approx(difference)
+
+
+def test_without_prompted_nothing_is_compared(world: World, found: Path) -> None:
+    assert evaluate([world.plan(CHOICE, DILEMMAS, "vanilla")], found).comparisons == ()
+
+
+def test_a_further_evaluation_asks_only_for_what_is_new(world: World, found: Path) -> None:
+    first = evaluate([world.plan(CHOICE, DILEMMAS[:2], "vanilla")], found)
+    base, _ = world.calls()
+    again = evaluate([world.plan(CHOICE, DILEMMAS[:2], "vanilla")], found)
+    assert world.calls() == (base, 0)
+    assert (again.rows, again.tokens) == (first.rows, first.tokens)
+    evaluate([world.plan(CHOICE, DILEMMAS, "vanilla")], found)
+    assert world.calls() == (base * 3 / 2, 0)
+
+
+def test_another_program_or_record_is_asked_anew(world: World, found: Path) -> None:
+    plan = world.plan(CHOICE, DILEMMAS, "vanilla")
+    evaluate([plan], found)
+    base, _ = world.calls()
+    plan.programs["vanilla"].choose.signature = plan.programs["vanilla"].choose.signature.with_instructions("Choose.")
+    evaluate([Plan(plan.records, plan.programs)], found)
+    assert world.calls()[0] == 2 * base
+    changed = [{**record, "question": f"{record['question']} Now?"} for record in DILEMMAS]
+    evaluate([world.plan(CHOICE, changed, "vanilla")], found)
+    assert world.calls()[0] == 3 * base
+
+
+def test_a_failing_row_is_recorded_and_tried_again(world: World, found: Path) -> None:
+    stub = Stub("Situation 1?")
+    plan = Plan(world.records(CHOICE, DILEMMAS), {"stub": stub})
+    evaluation = evaluate([plan], found)
+    (failed,) = evaluation.failed
+    assert (failed.index, failed.error, failed.prediction) == (1, "TimeoutError: no reply about Situation 1?", None)
+    assert math.isnan(failed.score)
+    assert evaluation.share_failed == pytest.approx(1 / 3)
+    assert (evaluation.figures[0].failed, evaluation.figures[0].figures["Jensen-Shannon distance"].n) == (1, 2)
+    assert saved(found)["rows"][1]["score"] is None
+    stub._failing.clear()
+    stub._asked.clear()
+    assert evaluate([plan], found).failed == ()
+    assert stub._asked == ["Situation 1?"]
+
+
+@pytest.mark.parametrize("probabilities", [{"I stay.": 1.0}, {"I stay.": 0.9, "I go.": 0.9}, {}])
+def test_an_answer_that_is_none_is_a_failure(world: World, found: Path, probabilities: dict[str, float]) -> None:
+    class Odd(dspy.Module):
+        def forward(self, query: str, options: list[str]) -> dspy.Prediction:
+            return dspy.Prediction(probabilities=probabilities)
+
+    (row,) = evaluate([Plan(world.records(CHOICE, DILEMMAS[:1]), {"odd": Odd()})], found).failed
+    assert row.error and row.error.startswith("ValueError: the probabilities")
+
+
+def test_a_failing_row_names_no_secret(world: World, found: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-very-secret")
+    world.replies[""] = RuntimeError("refused sk-very-secret")
+    evaluation = evaluate([world.plan("overton-vk", SITUATIONS, "vanilla")], found, scorer=Words())
+    assert all(row.error and "sk-very" not in row.error for row in evaluation.failed)
+    assert b"sk-very" not in (found / STORE).read_bytes()
+
+
+def test_where_every_row_fails_it_stops(world: World, found: Path) -> None:
+    world.replies[""] = ConnectionError("down")
+    rows = [situation(number) for number in range(40)]
+    with pytest.raises(RunError, match=r"all of the first 10 rows failed.*down"):
+        evaluate([world.plan("overton-vk", rows, "vanilla")], found, scorer=Words(), workers=1)
+    assert world.calls()[0] < 20
+
+
+def test_messages_are_asked_for_once_for_all_methods_modes_and_tasks(world: World, found: Path) -> None:
+    survey = [
+        {**dilemma(number), "question": "Tea?", "attribute": group}
+        for number, group in enumerate(["POLPARTY_Left", "POLPARTY_Right"])
+    ]
+    country = [{**dilemma(0), "question": "Tea?", "attribute": "Thule"}]
+    plans = [world.plan("steerable-opinionqa", survey), world.plan("distributional-globalopinionqa", country)]
+    evaluate(plans, found)
+    assert world.calls()[1] == 2
+
+
+def test_tasks_of_the_same_records_share_their_answers(world: World, found: Path) -> None:
+    plans = [world.plan(task, SITUATIONS, "vanilla", "prompted") for task in ("overton-vk", "overton-judge")]
+    evaluation = evaluate(plans, found, scorer=Words(), judge=judging())
+    assert len(evaluation.rows) == 8
+    assert world.calls() == (4, 0)
+
+
+def test_overton_is_scored_by_the_scorer_and_counts_words(world: World, found: Path) -> None:
+    evaluation = evaluate([world.plan("overton-vk", SITUATIONS)], found, scorer=Words())
+    assert evaluation.tasks[0].scorer == "words"
+    assert evaluation.figures[0].figures["value coverage"].value == 0.5  # one of two explanations, to the word
+    assert evaluation.figures[0].figures["words"].value == 2
+
+
+def test_a_judge_compares_with_prompted(world: World, found: Path) -> None:
+    world.replies["pluralism"] = world.replies["perspectives"] = "Some say this."
+    judge = judging()
+    plan = world.plan("overton-judge", SITUATIONS, "prompted", "vanilla")
+    first = evaluate([plan], found, judge=judge)
+    assert first.tasks[0].scorer == judge.name
+    assert first.tasks[0].primary == "win score"
+    assert [figures.figures["tie"].value for figures in first.figures] == [1, 1]
+
+
+def test_verdicts_are_kept(world: World, found: Path) -> None:
+    plan = world.plan("overton-judge", SITUATIONS, "prompted", "modular")
+    world.replies["restate"] = "x"
+    first, second = judging(), judging()
+    before = evaluate([plan], found, judge=first)
+    after = evaluate([plan], found, judge=second)
+    assert before.rows == after.rows
+    assert engine_of(second._lm).requests == ()
+
+
+def test_a_judge_is_never_chosen_by_itself(world: World, found: Path) -> None:
+    with pytest.raises(RunUsageError, match="an LM that judges; it needs both"):
+        evaluate([world.plan("overton-judge", SITUATIONS)], found)
+    assert not found.exists()
+
+
+def test_one_option_needs_no_answer(world: World, found: Path) -> None:
+    single = {**dilemma(3), "options": ["I stay."], "gold_distribution": [1.0]}
+    evaluation = evaluate([world.plan(CHOICE, [*DILEMMAS, single], "vanilla")], found)
+    last = evaluation.rows[-1]
+    assert (last.prediction, last.error) == ({"option": "I stay.", "probabilities": {"I stay.": 1.0}}, None)
+    assert math.isnan(last.score)
+    assert evaluation.figures[0].figures["Jensen-Shannon distance"].n == 3
+
+
+def test_progress_counts_what_was_done_before_and_what_failed(world: World, found: Path) -> None:
+    seen: list[Progress] = []
+    records = world.records(CHOICE, DILEMMAS)
+    evaluate([Plan(records, {"stub": Stub("Situation 1?")})], found, on_progress=seen.append, workers=1)
+    assert seen[0] == (CHOICE, 0, 3, 0)
+    assert seen[-1] == (CHOICE, 3, 3, 1)
+    seen.clear()
+    evaluate([Plan(records, {"stub": Stub()})], found, on_progress=seen.append, workers=1)
+    assert seen == [(CHOICE, 2, 3, 0), (CHOICE, 3, 3, 0)]
+
+
+def test_tokens_are_counted_by_lm(world: World, found: Path) -> None:
+    evaluation = evaluate([world.plan("overton-vk", SITUATIONS, "modular")], found, scorer=Words())
+    assert {model: tokens.calls for model, tokens in evaluation.tokens.items()} == {"fake/base": 2, "fake/voice": 4}
+    assert evaluation.tokens["fake/voice"].output == 2 * 2 + 2 * 2
+    assert evaluation.costs == {}
+
+
+def test_one_folder_has_one_writer(world: World, found: Path) -> None:
+    class Meddling(Stub):
+        def forward(self, query: str, options: list[str]) -> dspy.Prediction:
+            evaluate([plan], found)
+            raise AssertionError("two wrote at the same time")
+
+    plan = Plan(world.records(CHOICE, DILEMMAS[:1]), {"stub": Meddling()})
+    with pytest.raises(RunError, match="another run is writing"):
+        evaluate([plan], found)
+
+
+def test_a_program_of_another_mode_is_refused(world: World, found: Path) -> None:
+    overton = Overton(world.base, world.pool)
+    with pytest.raises(RunUsageError, match=r"mine cannot answer distributional-moralchoice.*Overton takes no options"):
+        evaluate([Plan(world.records(CHOICE, DILEMMAS), {"mine": overton})], found)
+    assert world.calls() == (0, 0)
+
+
+@pytest.mark.parametrize("content", [b"nonsense " * 200, b""])
+def test_a_file_that_is_something_else_is_left_as_it_is(world: World, found: Path, content: bytes) -> None:
+    found.mkdir()
+    (found / STORE).write_bytes(content)
+    plan = world.plan(CHOICE, DILEMMAS, "vanilla")
+    if content:
+        with pytest.raises(RunError, match="cannot be read as the file of an evaluation"):
+            evaluate([plan], found)
+        assert (found / STORE).read_bytes() == content
+    else:  # what a crash at the very beginning leaves
+        assert len(evaluate([plan], found).rows) == 3
+
+
+@pytest.mark.parametrize(("workers", "repeat", "said"), [(0, 1, "workers is 0"), (1, 2, "one plan for each")])
+def test_nonsense_is_refused(world: World, found: Path, workers: int, repeat: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        evaluate([world.plan(CHOICE, DILEMMAS)] * repeat, found, workers=workers)
+
+
+def test_all_of_it_is_json(world: World, found: Path) -> None:
+    evaluation = evaluate([world.plan(CHOICE, DILEMMAS)], found)
+    assert isinstance(evaluation, Evaluation)
+    read: Any = saved(found)
+    assert read["figures"][0]["figures"]["Jensen-Shannon distance"]["n"] == 3
+    assert read["comparisons"][0]["comparison"]["p_value"] == 1
+    assert read["rows"][0]["prediction"]["option"] == "I stay."
+    assert read["tokens"]["fake/voice"]["calls"] == 6
+    assert read["settings"]["seed"] == 0
