@@ -112,6 +112,22 @@ def test_a_community_is_trained_added_asked_and_removed(
             assert "elders" in result.stdout
 
 
+@pytest.mark.slow
+def test_a_pool_that_lacks_a_community_is_patched(loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from modplural.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    (script,) = blocks("shell")
+    for command in script.splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "modplural"
+        result = CliRunner().invoke(app, [*arguments, "--limit", "2"] if "effect" in arguments else arguments)
+        assert result.exit_code == 0, f"{command}: {result.output}"
+    assert "value coverage" in result.stdout and "sanctity" in result.stdout
+
+
 def test_pool_example_is_a_pool(tmp_path: Path) -> None:
     from modplural import load_pool
 
