@@ -23,7 +23,7 @@ FOLDERS = {
 PART_OF = {"pydantic_core": "pydantic"}
 """Distributions that another one pins exactly and documents as its own."""
 
-SHIPPED = {".py", ".json", ".jsonl", ".md", ".safetensors", ".yaml", ".typed"}
+SHIPPED = {".py", ".jinja", ".json", ".jsonl", ".md", ".safetensors", ".yaml", ".typed"}
 
 
 @pytest.fixture(scope="session")
