@@ -130,8 +130,15 @@ def _evaluate(
 
 
 def _names(given: Sequence[str]) -> list[str]:
-    """Names that are given one by one or with commas between, each once."""
-    return list(dict.fromkeys(name.strip() for names in given for name in names.split(",") if name.strip()))
+    """Names that are given one by one or with commas between, each once.
+
+    Raises:
+        ValueError: There is none.
+    """
+    found = list(dict.fromkeys(name.strip() for names in given for name in names.split(",") if name.strip()))
+    if not found:
+        raise ValueError(f"there is no name in {','.join(given)!r}")
+    return found
 
 
 def _open(pool: str | None, seed: int | None) -> BuiltPool:
