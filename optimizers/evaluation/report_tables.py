@@ -108,7 +108,8 @@ def _title(task: EvaluatedTask) -> str:
     better = "higher is better" if task.higher_is_better else "lower is better"
     scorer = f", scored by {task.scorer}" if task.scorer else ""
     part = f", split {task.split}" if task.split else ""
-    return f"{task.name}: {task.records} records{part}, {better}{scorer}"
+    records = f"{task.records} record{'' if task.records == 1 else 's'}"
+    return f"{task.name}: {records}{part}, {better}{scorer}"
 
 
 def _interval(figure: Figure) -> str:
