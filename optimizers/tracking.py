@@ -1,57 +1,168 @@
-"""Runs in MLflow: where they are kept, and how parameters, curves and folders get there.
+"""Runs in MLflow: where they are kept, and how parameters, curves, datasets and files get there.
 
-The store is MLflow's own choice (`MLFLOW_TRACKING_URI`, else `mlflow.db` in the current folder). This file knows
-MLflow; it must not know what is tracked.
+The store is MLflow's own choice (`MLFLOW_TRACKING_URI`, else `mlflow.db` in the current folder); artifacts of a SQLite
+store lie beside its file, whatever folder a command runs in. This file knows MLflow; it must not know what is tracked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..programs.errors import redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACTS = "mlruns"
+"""Folder beside a SQLite store that holds the files of its runs."""
+
+T = TypeVar("T")
+
+_SQLITE = "sqlite:///"
+_PARAMETERS_AT_ONCE, _METRICS_AT_ONCE = 100, 1000
+"""What MLflow takes in one batch."""
+_DIGEST = 36
+"""Characters that MLflow keeps of a dataset's digest; all of it stands in the dataset's profile."""
+
+
+@dataclass(frozen=True)
+class TrackedDataset:
+    """What a run read.
+
+    Attributes:
+        name: What it is, such as a task's name.
+        digest: Tells it from all others, such as the SHA-256 of its records.
+        source: Where it is from.
+        rows: Number of records.
+    """
+
+    name: str
+    digest: str
+    source: str
+    rows: int
 
 
 class TrackedRun:
-    """One MLflow run, written through a client of its own, so that it is nobody's global active run."""
+    """One MLflow run, written through a client of its own, so that it is nobody's global active run.
 
-    def __init__(self, client: Any, run_id: str) -> None:
+    Attributes:
+        run_id: The run.
+        experiment_id: The experiment that it belongs to.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
         """Write to a run that was created."""
         self._client = client
         self.run_id = run_id
+        self.experiment_id = experiment_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Add a point to each curve."""
-        for name, value in metrics.items():
-            self._client.log_metric(self.run_id, name, value, step=step)
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        points = [Metric(name, value, now, step) for name, value in metrics.items()]
+        for some in _parts(points, _METRICS_AT_ONCE):
+            self._client.log_batch(self.run_id, metrics=some)
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Keep settings as texts, without what may be secret in them."""
+        from mlflow.entities import Param
+
+        found = [Param(key, redacted(str(value))) for key, value in parameters.items()]
+        for some in _parts(found, _PARAMETERS_AT_ONCE):
+            self._client.log_batch(self.run_id, params=some)
+
+    def log_dataset(self, dataset: TrackedDataset, context: str) -> None:
+        """Say what the run read, and for what: `train`, `dev` or `test`."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = json.dumps({"source": redacted(dataset.source)})
+        profile = json.dumps({"rows": dataset.rows, "digest": dataset.digest})
+        entity = Dataset(dataset.name, dataset.digest[:_DIGEST], "local", source, profile=profile)
+        self._client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", context)])])
+
+    def log_file(self, file: Path, folder: str | None = None) -> None:
+        """Keep a file with the run."""
+        self._client.log_artifact(self.run_id, str(file), folder)
 
     def log_folder(self, folder: Path, name: str) -> None:
         """Keep a folder's files with the run."""
         self._client.log_artifacts(self.run_id, str(folder), name)
 
+    def nested(self, name: str, parameters: Mapping[str, Any]) -> AbstractContextManager[TrackedRun]:
+        """Track a part of the work, such as one trial, as a run below this one."""
+        return _run(self._client, self.experiment_id, name, parameters, {"mlflow.parentRunId": self.run_id})
 
-@contextmanager
-def tracked_run(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[TrackedRun]:
+
+def tracked_run(experiment: str, name: str, parameters: Mapping[str, Any]) -> AbstractContextManager[TrackedRun]:
     """Track what happens inside as one run; it is marked as failed where something is raised.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    client = tracking_client()
+    return _run(client, experiment_id(client, experiment), name, parameters, {})
+
+
+def tracking_client() -> MlflowClient:
+    """A client of the store that the environment names.
 
     Raises:
         ImportError: MLflow is not installed.
     """
     try:
         from mlflow import MlflowClient
-        from mlflow.entities import Param
     except ImportError as error:
         raise ImportError(
             "runs are tracked with MLflow, which is not installed: pip install 'modplural[tracking]'"
         ) from error
-    client = MlflowClient()
-    found = client.get_experiment_by_name(experiment)
-    experiment_id = client.create_experiment(experiment) if found is None else found.experiment_id
-    run = client.create_run(experiment_id, run_name=name)
-    run_id = run.info.run_id
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
+    return MlflowClient()
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, which is made where it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=_artifact_location(client, name)))
+        except MlflowException:  # another process may have made it in the meantime
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def _artifact_location(client: MlflowClient, experiment: str) -> str | None:
+    """Beside a SQLite store; MLflow would put it into the current folder, and a server knows its own place."""
+    uri = client.tracking_uri
+    if not uri.startswith(_SQLITE):
+        return None
+    return str(Path(uri.removeprefix(_SQLITE)).resolve().parent / ARTIFACTS / experiment)
+
+
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@contextmanager
+def _run(
+    client: MlflowClient, experiment: str, name: str, parameters: Mapping[str, Any], tags: dict[str, Any]
+) -> Iterator[TrackedRun]:
+    run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    run = TrackedRun(client, run_id, experiment)
     try:
-        yield TrackedRun(client, run_id)
+        run.log_parameters(parameters)
+        yield run
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise

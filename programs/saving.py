@@ -134,7 +134,7 @@ def load(path: str | Path, *, base: dspy.LM | None = None, lms: Mapping[str, dsp
         SavedProgramError: It is no saved program, or one that cannot be made here; the message says why.
     """
     folder = Path(path).expanduser()
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     try:
         program = _build(manifest, *_lms(manifest, base, lms or {}))
     except (ValueError, LookupError) as error:
@@ -150,7 +150,7 @@ def load_into(program: Program, path: str | Path) -> None:
         SavedProgramError: It is no saved program, or one of another kind or with another pool.
     """
     folder = Path(path).expanduser()
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if PROGRAMS[manifest.program] is not type(program):
         raise SavedProgramError(f"{folder} was saved as {manifest.program}, which is no {type(program).__name__}")
     _take_state(program, manifest, folder)
@@ -252,7 +252,12 @@ def _take_state(program: Program, manifest: Manifest, folder: Path) -> None:
         raise SavedProgramError(f"{folder}: {error}") from error
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """What a saved program is, without making it.
+
+    Raises:
+        SavedProgramError: It is no saved program, or one of a newer format.
+    """
     data = read_json(folder / MANIFEST)
     written = data.get("format") if isinstance(data, dict) else None
     if not isinstance(written, int) or isinstance(written, bool):
