@@ -1,0 +1,88 @@
+"""An evaluation as a run in MLflow: on what, with which programs, every figure with its interval, and the reports.
+
+No prompt, address or key of an LM is among it: programs are told by their digests, and reports hold none. This file
+knows evaluations and names in MLflow; runs themselves are known to `tracking`.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...programs.errors import redacted
+from ..tracking import tracked_run
+from .result import EvaluatedTask, Evaluation
+
+EXPERIMENT = "modplural-evaluation"
+
+_NOT_IN_NAMES = re.compile(r"[^\w\-. /]", re.ASCII)
+_LONGEST_NAME = 250
+_LONGEST_VALUE = 500
+"""Of a parameter, which is what every version of MLflow takes."""
+
+
+def log_evaluation(evaluation: Evaluation, reports: str | Path | None = None, *, experiment: str = EXPERIMENT) -> str:
+    """Log an evaluation as one run.
+
+    Metrics are called `<task>/<method>/<figure>`, and with `low`, `high` and `n` at the end for the 95% interval and
+    the number of rows; those of comparisons `<task>/<method> against <other>/<figure>`, with `p` for the corrected
+    p-value.
+
+    Args:
+        evaluation: What was found.
+        reports: A folder, such as `write_reports` fills; all in it is kept with the run.
+        experiment: Where the run belongs; made where it is missing.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    name = ", ".join(task.name for task in evaluation.tasks)
+    with tracked_run(experiment, name, parameters(evaluation)) as run:
+        run.log_metrics({name: value for name, value in metrics(evaluation) if math.isfinite(value)})
+        if reports is not None:
+            run.log_folder(Path(reports), "reports")
+    return run.run_id
+
+
+def parameters(evaluation: Evaluation) -> dict[str, str]:
+    """What the evaluation was made of, by name; nothing secret."""
+    found: dict[str, object] = {}
+    for task in evaluation.tasks:
+        found.update({f"{task.name}/{name}": value for name, value in _described(task) if value is not None})
+    found.update({f"{one.task}/{one.method}/program": one.program for one in evaluation.figures})
+    for name, value in evaluation.settings.items():
+        nested = value.items() if isinstance(value, Mapping) else [(None, value)]
+        found.update({f"{name}/{part}" if part else str(name): each for part, each in nested})
+    return {_name(name): redacted(str(value))[:_LONGEST_VALUE] for name, value in found.items()}
+
+
+def metrics(evaluation: Evaluation) -> Iterator[tuple[str, float]]:
+    """Every number by its name; NaN where there was no row."""
+    for found in evaluation.figures:
+        for name, figure in found.figures.items():
+            stem = f"{found.task}/{found.method}/{name}"
+            yield from _spread(stem, figure.value, figure.low, figure.high, figure.n)
+        yield _name(f"{found.task}/{found.method}/failed"), float(found.failed)
+    for one in evaluation.comparisons:
+        stem, seen = f"{one.task}/{one.method} against {one.against}/{one.figure}", one.comparison
+        yield from _spread(stem, seen.difference, seen.low, seen.high, seen.n)
+        yield _name(f"{stem}/p"), one.corrected
+    yield "share failed", evaluation.share_failed
+
+
+def _described(task: EvaluatedTask) -> Iterator[tuple[str, object]]:
+    for name in ("data", "split", "digest", "records", "unreadable", "scorer"):
+        yield name, getattr(task, name)
+
+
+def _spread(stem: str, value: float, low: float, high: float, n: int) -> Iterator[tuple[str, float]]:
+    yield _name(stem), value
+    for name, part in {"low": low, "high": high, "n": float(n)}.items():
+        yield _name(f"{stem}/{name}"), part
+
+
+def _name(text: str) -> str:
+    return _NOT_IN_NAMES.sub("_", text)[:_LONGEST_NAME]
