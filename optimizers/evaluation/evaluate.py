@@ -74,7 +74,7 @@ def evaluate(
             for method, program in plan.programs.items():
                 store.describe(plan.digests[method], fingerprint(program))
         results = run_jobs(jobs_of(plans), store, workers, listen)
-        measures = Measures(scorer, judge and KeptJudge(judge, store), seed, workers)
+        measures = Measures(scorer, None if judge is None else KeptJudge(judge, store), seed, workers)
         verdicts = f"{JUDGED} verdicts"
         scored = [
             score_task(plan, results, measures, lambda done, total: listen(Progress(verdicts, done, total, 0)))

@@ -27,7 +27,7 @@ class KeptJudge(PairwiseJudge):
     def __init__(self, judge: PairwiseJudge, store: Store) -> None:
         """Keep the verdicts of `judge` in `store`."""
         self.choice, self.name = judge.choice, judge.name
-        self._judge = judge
+        self._asked = judge
         self._store = store
         self._described = {"judge": judge.name, **fingerprint(judge.choice)}
 
@@ -37,7 +37,7 @@ class KeptJudge(PairwiseJudge):
         key = hashlib.sha256(said.encode()).hexdigest()
         kept = self._store.verdict(key)
         if kept is None:
-            kept = astuple(self._judge.compare(query, response, baseline))
+            kept = astuple(self._asked.compare(query, response, baseline))
             self._store.keep_verdict(key, kept)
         return Verdict(*kept)
 

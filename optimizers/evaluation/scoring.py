@@ -134,7 +134,7 @@ def score_task(
     comparable = {
         place: result
         for place, result in results.items()
-        if place.task == plan.task and plan.records.records[place.index].example().query in baseline
+        if place.task == plan.task and plan.records.records[place.row].example().query in baseline
     }
     pairs = [
         Pair(query, str(prediction.response), baseline[query])

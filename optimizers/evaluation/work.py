@@ -43,11 +43,11 @@ class Plan:
 
 
 class Place(NamedTuple):
-    """Where a result belongs: a task, a method and the record's index."""
+    """Where a result belongs: a task, a method and the index of the record."""
 
     task: str
     method: str
-    index: int
+    row: int
 
 
 @dataclass(frozen=True)

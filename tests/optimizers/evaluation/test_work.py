@@ -63,7 +63,7 @@ def test_tasks_take_turns(world: World) -> None:
 def test_who_is_not_asked_has_a_prediction_and_no_job(world: World) -> None:
     single = {**dilemma(1), "options": ["I stay."], "gold_distribution": [1.0]}
     plan = world.plan(CHOICE, [dilemma(0), single], "vanilla")
-    assert [place.index for place in jobs_of([plan])] == [0]
+    assert [place.row for place in jobs_of([plan])] == [0]
     assert settled_prediction(plan.records.records[1]) == {"option": "I stay.", "probabilities": {"I stay.": 1.0}}
     assert settled_prediction(plan.records.records[0]) is None
 
