@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .loading import load
     from .optimizers.training.train import train_community
     from .poolfile import load_pool, open_pool
     from .programs.adapters import PlainAdapter
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .programs.messages import Message
     from .programs.overton import Overton
     from .programs.pool import CommunityPool, FailurePolicy
-    from .programs.saving import load
     from .programs.steerable import Steerable
 
 __all__ = [
@@ -64,7 +64,7 @@ _MODULES = {
     "Steerable": ".programs.steerable",
     "Vanilla": ".programs.baselines",
     "fake_lm": ".programs.engines.fake",
-    "load": ".programs.saving",
+    "load": ".loading",
     "load_pool": ".poolfile",
     "local_lm": ".programs.engines.local",
     "open_pool": ".poolfile",

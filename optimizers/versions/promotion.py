@@ -1,0 +1,163 @@
+"""Which version is the champion: promoted where it beats the present one on the same records, and taken back.
+
+A version takes the place of the present champion only if both were scored on the same records by the same figure, and
+the difference is no accident: with the scores of rows kept, the 95% interval of the paired difference lies on the
+better side of zero; without them, the intervals of the two figures lie apart. The champions so far stand in a tag of
+the registered model, the present one last. This file decides; it must not know how scores are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ..tracking import tracking_client
+from .errors import PromotionError, VersionError
+from .registry import Version, find, scores_with_rows
+from .scores import Scores
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+"""The alias that apps load."""
+
+CHAMPIONS_TAG = "modplural.champions"
+"""Tag of the registered model: the numbers of its champions, the present one last."""
+
+PROMOTED_TAG = "modplural.promoted"
+"""Tag of a version: when and why it last became the champion."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A change of champions.
+
+    Attributes:
+        version: The champion now.
+        former: The one before; None where there was none.
+        why: What it was decided on.
+    """
+
+    version: Version
+    former: Version | None
+    why: str
+
+
+def promote(reference: str, *, force: bool = False) -> Promotion:
+    """Make a version the champion of its name, if it beats the present one, or there is none.
+
+    Args:
+        reference: Such as `overton/3`; see `find`.
+        force: Whether it takes the place whatever was scored.
+
+    Raises:
+        PromotionError: It does not beat the present champion, or nobody can tell; the champion stays.
+        VersionError: There is no such version.
+    """
+    client, version = tracking_client(), find(reference)
+    former = _champion(client, version.name)
+    if former is not None and former.number == version.number:
+        raise PromotionError(f"{version.name}/{version.number} is the champion already")
+    why = "forced" if force else "the first champion" if former is None else _beats(version, former)
+    history = _history(client, version.name)
+    if former is not None and history[-1:] != [former.number]:
+        history.append(former.number)  # the alias was set by hand, and a rollback has to find it
+    _crown(client, version, [*history, version.number], why)
+    return Promotion(find(reference=f"{version.name}/{version.number}"), former, why)
+
+
+def rollback(name: str) -> Promotion:
+    """Make the champion before the present one the champion again.
+
+    Raises:
+        PromotionError: There is none before it.
+        VersionError: A former champion has been deleted.
+    """
+    client = tracking_client()
+    former, history = _champion(client, name), _history(client, name)
+    earlier = history if former is None else history[:-1] if history[-1:] == [former.number] else history
+    if not earlier:
+        raise PromotionError(f"{name} has no champion before the present one; promote the version that is to be it")
+    version = find(f"{name}/{earlier[-1]}")
+    why = f"rolled back from {former.number}" if former else "rolled back"
+    _crown(client, version, earlier, why)
+    return Promotion(find(f"{name}/{version.number}"), former, why)
+
+
+def champions(name: str) -> list[int]:
+    """The numbers of a name's champions so far, the present one last."""
+    return _history(tracking_client(), name)
+
+
+def _beats(version: Version, champion: Version) -> str:
+    """Why a version is the better one.
+
+    Raises:
+        PromotionError: It is not, or nobody can tell.
+    """
+    ours, theirs = scores_with_rows(version), scores_with_rows(champion)
+    title = f"{version.name}/{version.number} stays behind the champion, {champion.name}/{champion.number}"
+    if ours is None or theirs is None:
+        unscored = version if ours is None else champion
+        raise PromotionError(
+            f"{title}: nothing says what {unscored.name}/{unscored.number} scored. Register it with its scores,"
+            " or force the promotion"
+        )
+    for what in ("task", "figure", "scorer", "digest"):
+        if getattr(ours, what) != getattr(theirs, what):
+            raise PromotionError(
+                f"{title}: their scores do not compare, because the {what} is {getattr(ours, what)} and"
+                f" {getattr(theirs, what)}. Score both on the same records, or force the promotion"
+            )
+    better, evidence = _compared(ours, theirs)
+    if not better:
+        raise PromotionError(
+            f"{title}: {evidence}, which is no certain gain. More test records would tell; or force the promotion"
+        )
+    return evidence
+
+
+def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
+    """Whether our score is certainly the better one, and what says so."""
+    from ..metrics.comparison import compare
+
+    sign = 1 if ours.higher_is_better else -1
+    first, second = ({row.record: row for row in scores.rows} for scores in (ours, theirs))
+    shared = [record for record in first if record in second]
+    if shared and len(shared) == len(first) == len(second):
+        rows = [[scored[record].score for record in shared] for scored in (first, second)]
+        found = compare(*rows, [first[record].group for record in shared], higher_is_better=ours.higher_is_better)
+        said = (
+            f"{ours.figure} differs by {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] on the same rows"
+        )
+        return min(sign * found.low, sign * found.high) > 0, f"{said} (n={found.n})"
+    said = f"{ours.described()} against {theirs.described()}, without scores of the same rows"
+    if ours.low is None or ours.high is None or theirs.low is None or theirs.high is None:
+        return False, f"{said} and without intervals"
+    apart = ours.low > theirs.high if ours.higher_is_better else ours.high < theirs.low
+    return apart, said
+
+
+def _champion(client: MlflowClient, name: str) -> Version | None:
+    aliases = client.get_registered_model(name).aliases
+    return find(f"{name}/{aliases[CHAMPION]}") if CHAMPION in aliases else None
+
+
+def _history(client: MlflowClient, name: str) -> list[int]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tags = client.get_registered_model(name).tags
+    except MlflowException as error:
+        raise VersionError(f"no version is called {name!r}") from error
+    return [int(number) for number in tags.get(CHAMPIONS_TAG, "").split()]
+
+
+def _crown(client: MlflowClient, version: Version, history: list[int], why: str) -> None:
+    number = str(version.number)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    client.set_registered_model_alias(version.name, CHAMPION, number)
+    client.set_registered_model_tag(version.name, CHAMPIONS_TAG, " ".join(map(str, history)))
+    client.set_model_version_tag(version.name, number, PROMOTED_TAG, f"{when}: {why}")

@@ -1,0 +1,219 @@
+"""The versions of a program in MLflow's model registry: registered, found and listed.
+
+What a version is and scored stands in its tags, so that a list of versions opens no file. This file knows the
+registry; which version is the champion is for others to say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ...programs.saving import Manifest, read_manifest
+from ..tracking import TrackedDataset, TrackedRun, tracked_run, tracking_client
+from .artifact import PROGRAM, SCORES, fetched, store, write_model
+from .errors import VersionError
+from .prompts import register_prompts
+from .scores import Scores
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "modplural-versions"
+"""The experiment of versions that were registered without a run of their own."""
+
+KIND_TAG, SCORES_TAG = "modplural.program", "modplural.scores"
+
+_NAME = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
+_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@:]+)(?:/(?P<number>\d+)|@(?P<alias>[^/@:]+))")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A saved program in the registry.
+
+    Attributes:
+        name: What its versions are called together.
+        number: Counts them from 1.
+        program: One of `modplural.programs.saving.PROGRAMS`.
+        aliases: Names that point to it now, such as `champion`.
+        created: When it was registered.
+        run_id: The run that made it.
+        scores: What it scored, without rows; None where nothing is known.
+    """
+
+    name: str
+    number: int
+    program: str
+    aliases: tuple[str, ...]
+    created: datetime
+    run_id: str
+    scores: Scores | None
+
+    @property
+    def uri(self) -> str:
+        """What `modplural.load` takes."""
+        return f"models:/{self.name}/{self.number}"
+
+
+def register(folder: str | Path, name: str, scores: Scores | None = None, *, run: TrackedRun | None = None) -> Version:
+    """Register a saved program as the next version of its name.
+
+    Its instructions also go to the prompt registry, as `<name>.<predictor>`, where they differ from what is there.
+
+    Args:
+        folder: What `program.save` wrote.
+        name: Letters and digits, single hyphens or underscores between them.
+        scores: What it scored on held-out records.
+        run: The run that made the program; a run of its own when None.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        SavedProgramError: The folder holds no saved program.
+        VersionError: The name cannot be used.
+    """
+    _check_name(name)
+    program = Path(folder).expanduser()
+    manifest = read_manifest(program)
+    if run is not None:
+        return _register(program, manifest, name, scores, run)
+    with tracked_run(EXPERIMENT, name, {"program": manifest.program, "base": _model(manifest)}) as own:
+        return _register(program, manifest, name, scores, own)
+
+
+def versions(name: str | None = None) -> list[Version]:
+    """The versions of a name, or of all names, the newest of each first.
+
+    Raises:
+        VersionError: There is none of that name.
+    """
+    client = tracking_client()
+    names = [model.name for model in client.search_registered_models() if KIND_TAG in model.tags]
+    if name is not None and name not in names:
+        raise VersionError(f"no version is called {name!r} in {store()}; there is {', '.join(sorted(names)) or 'none'}")
+    found = [_version(client, one) for each in names if name in (None, each) for one in _search(client, each)]
+    return sorted(found, key=lambda version: (version.name, -version.number))
+
+
+def find(reference: str) -> Version:
+    """The version that `overton@champion`, `overton/3` or the same after `models:/` names.
+
+    Raises:
+        VersionError: There is none.
+    """
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise VersionError(f"{reference!r} names no version; write overton/3, or overton@champion")
+    client = tracking_client()
+    from mlflow.exceptions import MlflowException
+
+    name, number, alias = match["name"], match["number"], match["alias"]
+    try:
+        if number:
+            return _version(client, client.get_model_version(name, number))
+        return _version(client, client.get_model_version_by_alias(name, alias))
+    except MlflowException as error:
+        there = ", ".join(f"{name}/{version.number}" for version in versions(name))
+        raise VersionError(f"there is no {reference} in {store()}; there is {there or 'none'}") from error
+
+
+def scores_with_rows(version: Version) -> Scores | None:
+    """What a version scored, row by row where that is kept with it."""
+    with fetched(version.uri) as folder:
+        file = folder / SCORES
+        return Scores.model_validate_json(file.read_bytes()) if file.is_file() else version.scores
+
+
+def _register(program: Path, manifest: Manifest, name: str, scores: Scores | None, run: TrackedRun) -> Version:
+    client = tracking_client()
+    if scores is not None:
+        _log_scores(run, scores)
+    model_id = _log_model(client, run, program, manifest, scores)
+    _ensure_registered(client, name, manifest.program)
+    tags = {KIND_TAG: manifest.program}
+    if scores is not None:
+        tags[SCORES_TAG] = json.dumps(scores.summary())
+    made = client.create_model_version(name, f"models:/{model_id}", run.run_id, tags=tags, model_id=model_id)
+    register_prompts(client, program, name, int(made.version))
+    return _version(client, client.get_model_version(name, made.version))
+
+
+def _log_model(client: MlflowClient, run: TrackedRun, program: Path, manifest: Manifest, scores: Scores | None) -> str:
+    """Keep the program as a model of its run; the model's id."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    logged = client.create_logged_model(run.experiment_id, PROGRAM, run.run_id, model_type=manifest.program)
+    model = Model(run_id=run.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    with TemporaryDirectory() as work:
+        target = Path(work, PROGRAM)
+        write_model(target, program, model, scores and scores.model_dump_json())
+        client.log_model_artifacts(logged.model_id, str(target))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run.run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return str(logged.model_id)
+
+
+def _log_scores(run: TrackedRun, scores: Scores) -> None:
+    found = {scores.figure: scores.value, "n": float(scores.n), **scores.others}
+    if scores.low is not None and scores.high is not None:
+        found |= {f"{scores.figure}/low": scores.low, f"{scores.figure}/high": scores.high}
+    run.log_metrics({f"{scores.split}/{_metric_name(figure)}": value for figure, value in found.items()})
+    run.log_dataset(TrackedDataset(scores.task, scores.digest, scores.source, scores.n), scores.split)
+
+
+def _ensure_registered(client: MlflowClient, name: str, program: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        there = client.get_registered_model(name)
+    except MlflowException:
+        client.create_registered_model(name, tags={KIND_TAG: program})
+        return
+    if there.tags.get(KIND_TAG) != program:
+        raise VersionError(
+            f"the versions of {name!r} are {there.tags.get(KIND_TAG, 'no programs of this package')} and this is"
+            f" {program}, so that they would not compare; choose another name"
+        )
+
+
+def _search(client: MlflowClient, name: str) -> list[Any]:
+    return list(client.search_model_versions(f"name='{name}'"))
+
+
+def _version(client: MlflowClient, found: Any) -> Version:
+    tags: Mapping[str, str] = found.tags
+    aliases = client.get_registered_model(found.name).aliases
+    if KIND_TAG not in tags:
+        raise VersionError(f"{found.name}/{found.version} is a model of something else, not a version of a program")
+    return Version(
+        name=found.name,
+        number=int(found.version),
+        program=tags[KIND_TAG],
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(found.version))),
+        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        run_id=found.run_id or "",
+        scores=Scores.model_validate_json(tags[SCORES_TAG]) if SCORES_TAG in tags else None,
+    )
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise VersionError(
+            f"{name!r} is no name for versions: it is part of addresses. Use letters, digits and single hyphens or"
+            " underscores between them, such as 'overton'"
+        )
+
+
+def _model(manifest: Manifest) -> str:
+    return getattr(manifest.base, "model", None) or getattr(manifest.base, "custom", "")
+
+
+def _metric_name(figure: str) -> str:
+    return re.sub(r"[^\w\-. /]", "_", figure, flags=re.ASCII)
