@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..optimizers.evaluation import Progress
 
 
+_PERIOD = 600.0
+"""Seconds that the rate is taken from: rows of a slow LM come minutes apart."""
+
+
 class TaskBars:
     """Bars that are drawn while this is entered; a terminal that cannot draw shows none."""
 
@@ -28,6 +32,7 @@ class TaskBars:
             TimeRemainingColumn(),
             TextColumn("{task.fields[failed]}", style="red"),
             console=terminal.notes,
+            speed_estimate_period=_PERIOD,
             disable=not terminal.notes.is_terminal,
         )
         self._ids: dict[str, TaskID] = {}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import astuple
@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from ..fingerprint import fingerprint
 from ..metrics import PairwiseJudge, Verdict
+from ..metrics.scorers import Memo
 from .store import Store
+from .usage import counting, usage_of
 
 
 class Pair(NamedTuple):
@@ -22,12 +24,12 @@ class Pair(NamedTuple):
 
 
 class KeptJudge(PairwiseJudge):
-    """Judges like another judge, each pair once and for all."""
+    """Judges like another judge, each pair once and for all, and counts what that takes."""
 
     def __init__(self, judge: PairwiseJudge, store: Store) -> None:
         """Keep the verdicts of `judge` in `store`."""
-        self.choice, self.name = judge.choice, judge.name
-        self._asked = judge
+        self.choice, self.name, self._lm = judge.choice, judge.name, judge._lm
+        self._judged: Memo[tuple[str, str, str], float] = Memo(self._judge)
         self._store = store
         self._described = {"judge": judge.name, **fingerprint(judge.choice)}
 
@@ -37,8 +39,9 @@ class KeptJudge(PairwiseJudge):
         key = hashlib.sha256(said.encode()).hexdigest()
         kept = self._store.verdict(key)
         if kept is None:
-            kept = astuple(self._asked.compare(query, response, baseline))
-            self._store.keep_verdict(key, kept)
+            with counting() as tracker:
+                kept = astuple(super().compare(query, response, baseline))
+            self._store.keep_verdict(key, kept, usage_of(tracker))
         return Verdict(*kept)
 
     def prepare(self, pairs: Iterable[Pair], workers: int, on_verdict: Callable[[int], None]) -> None:
@@ -52,3 +55,9 @@ class KeptJudge(PairwiseJudge):
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _judge(self, shown: list[tuple[str, str, str]]) -> Sequence[float]:
+        """Both orders at the same time, as the other judge does, in threads that count for whoever asks."""
+        with ThreadPoolExecutor(len(shown), thread_name_prefix="modplural-judge") as pool:
+            futures = [pool.submit(copy_context().run, self._prefers_first, one) for one in shown]
+            return [future.result() for future in futures]

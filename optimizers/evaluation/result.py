@@ -121,7 +121,7 @@ class Evaluation:
         comparisons: Every method against the reference, where that was evaluated as well.
         tokens: What was asked of each LM, by its model string, over all runs that led here.
         costs: What that cost in US dollars, where a price is known.
-        settings: How it was run: the seed, versions, and whatever else the caller wants to be known.
+        settings: How it was run: the seed of comparisons, and the versions of what decides an answer.
     """
 
     tasks: tuple[EvaluatedTask, ...]

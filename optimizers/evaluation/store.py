@@ -25,7 +25,7 @@ CREATE TABLE results (
     key TEXT PRIMARY KEY, program TEXT, record TEXT, prediction TEXT, error TEXT, seconds REAL, usage TEXT
 ) WITHOUT ROWID;
 CREATE TABLE messages (key TEXT PRIMARY KEY, community TEXT, query TEXT, message TEXT, usage TEXT) WITHOUT ROWID;
-CREATE TABLE verdicts (key TEXT PRIMARY KEY, verdict TEXT) WITHOUT ROWID;
+CREATE TABLE verdicts (key TEXT PRIMARY KEY, verdict TEXT, usage TEXT) WITHOUT ROWID;
 CREATE TABLE programs (digest TEXT PRIMARY KEY, described TEXT) WITHOUT ROWID;
 """
 
@@ -118,7 +118,8 @@ class Store:
 
     def usage(self) -> dict[str, Tokens]:
         """What LMs were asked for everything that is kept."""
-        rows = self._ask("SELECT usage FROM results UNION ALL SELECT usage FROM messages")
+        tables = ("results", "messages", "verdicts")
+        rows = self._ask(" UNION ALL ".join(f"SELECT usage FROM {table}" for table in tables))
         return total(_usage(row[0]) for row in rows)
 
     def verdict(self, key: str) -> Any:
@@ -126,9 +127,9 @@ class Store:
         found = self._ask("SELECT verdict FROM verdicts WHERE key = ?", key)
         return json.loads(found[0][0]) if found else None
 
-    def keep_verdict(self, key: str, verdict: Any) -> None:
+    def keep_verdict(self, key: str, verdict: Any, usage: Usage) -> None:
         """Keep a verdict; it is on disk when this returns."""
-        self._ask("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", key, _json(verdict))
+        self._ask("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?)", key, _json(verdict), _json(usage))
 
     def describe(self, digest: str, described: Mapping[str, str]) -> None:
         """Say what the digest of a program stands for."""

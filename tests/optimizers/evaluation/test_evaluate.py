@@ -189,14 +189,25 @@ def test_a_judge_compares_with_prompted(world: World, found: Path) -> None:
     assert [figures.figures["tie"].value for figures in first.figures] == [1, 1]
 
 
-def test_verdicts_are_kept(world: World, found: Path) -> None:
+def test_verdicts_are_kept_and_counted(world: World, found: Path) -> None:
+    scripted = {"Kindness first.": "A synthesis.", **world.replies}  # the first that fits is said
+    world.replies.clear()
+    world.replies.update(scripted)
     plan = world.plan("overton-judge", SITUATIONS, "prompted", "modular")
-    world.replies["restate"] = "x"
     first, second = judging(), judging()
     before = evaluate([plan], found, judge=first)
+    asked = len(engine_of(first._lm).requests)
+    assert before.tokens["fake/lm"].calls == asked >= 2 * len(SITUATIONS)
     after = evaluate([plan], found, judge=second)
-    assert before.rows == after.rows
+    assert (before.rows, before.tokens) == (after.rows, after.tokens)
     assert engine_of(second._lm).requests == ()
+
+
+def test_progress_tells_of_verdicts(world: World, found: Path) -> None:
+    seen: list[Progress] = []
+    plan = world.plan("overton-judge", SITUATIONS, "prompted", "modular")
+    evaluate([plan], found, judge=judging(), on_progress=seen.append)
+    assert [progress.done for progress in seen if progress.task == "overton-judge verdicts"] == [1, 2, 3, 4]
 
 
 def test_a_judge_is_never_chosen_by_itself(world: World, found: Path) -> None:

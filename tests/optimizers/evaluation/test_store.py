@@ -80,10 +80,10 @@ def test_a_message_and_a_verdict_are_said_once(path: Path) -> None:
     with Store(path) as store:
         for text in ("First.", "Second."):
             store.keep_message("m", "care", "Tea?", text, {"lm": Tokens(1, 1, 1)})
-            store.keep_verdict("v", [0.5, text])
+            store.keep_verdict("v", [0.5, text], {"judge": Tokens(2, 9, 0)})
         assert (store.message("m"), store.verdict("v")) == ("First.", [0.5, "First."])
         assert (store.message("n"), store.verdict("n")) == (None, None)
-        assert store.usage() == {"lm": Tokens(1, 1, 1)}
+        assert store.usage() == {"lm": Tokens(1, 1, 1), "judge": Tokens(2, 9, 0)}
 
 
 def test_every_commit_is_on_disk(path: Path) -> None:
