@@ -136,8 +136,7 @@ _READERS: Mapping[str, Callable[[Record, Any], dspy.Prediction]] = {
 
 
 def _is_share(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def _is_blank(written: object) -> bool:

@@ -76,7 +76,7 @@ def _plots(task: TaskReport) -> Iterator[Plot]:
 def _extreme_lines(parts: Sequence[Mapping[str, Figure]]) -> list[str]:
     """Of the last method, which is the one that a report is about, the worst and best lines."""
     found = extremes(parts[-1]) if parts else None
-    return [*found.worst, *reversed(found.best)] if found else []
+    return [*found.worst, *reversed(list(found.best))] if found else []
 
 
 def _dots(lines: Mapping[str, Mapping[str, Figure]]) -> str:
