@@ -9,6 +9,7 @@ to is taken by all and says nothing of any. So a community is reflected by the m
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,26 @@ from ..programs.messages import Message
 from .metrics import Figure, Scorer, mean_figure, split_sentences
 from .metrics.scorers import Scores
 
-DROPPED_BELOW = 0.65
-"""A community that is reflected less was dropped, and it does not stand behind a sentence that follows less from it.
 
-It parts both kinds for sentence embeddings: of responses made of the first sentence of three communities' messages (the
-held-out comments that come along), these three are reflected at 0.77 or more and the others at 0.63 or less, each nine
-times out of ten. Probabilities of entailment lie near 0 or 1 and are parted by any such number.
-"""
+class Thresholds(NamedTuple):
+    """Where scores are parted; both from 0 to 1.
+
+    The defaults part sentence embeddings. Of responses made of the first sentence of three communities' messages (the
+    held-out comments that come along), these three are reflected at 0.77 or more and the others at 0.63 or less, each
+    nine times out of ten. Of 36 sentences that the embedded LM made of one message each, 92% follow from that message
+    at 0.8 or more, and 3% from any other one. Probabilities of entailment lie near 0 or 1 and are parted by any such
+    numbers.
+
+    Attributes:
+        dropped_below: A community that is reflected less was dropped.
+        behind_from: A community from whose message a sentence follows so far stands behind it.
+    """
+
+    dropped_below: float = 0.65
+    behind_from: float = 0.8
+
+
+DEFAULT_THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True)
@@ -59,20 +73,20 @@ class Faithfulness:
 
     Attributes:
         scorer: The scorer's name; scores of different scorers do not compare, nor does what a threshold means to them.
-        threshold: What counts as reflected, and as standing behind a sentence.
+        thresholds: What counts as reflected, and as standing behind a sentence.
         reflections: One for each community whose message says something.
         sentences: The response's sentences; nobody may stand behind one.
     """
 
     scorer: str
-    threshold: float
+    thresholds: Thresholds
     reflections: tuple[Reflection, ...]
     sentences: tuple[AttributedSentence, ...]
 
     @property
     def dropped(self) -> tuple[str, ...]:
         """The communities that the response does not reflect."""
-        return tuple(one.community for one in self.reflections if one.score < self.threshold)
+        return tuple(one.community for one in self.reflections if one.score < self.thresholds.dropped_below)
 
 
 @dataclass(frozen=True)
@@ -100,19 +114,19 @@ class FaithfulnessTable:
 
     Attributes:
         scorer: The scorer's name.
-        threshold: As for each response.
+        thresholds: As for each response.
         communities: The figures of each community, in the order of the messages.
         unsupported: Share of a response's sentences that nobody stands behind.
     """
 
     scorer: str
-    threshold: float
+    thresholds: Thresholds
     communities: Mapping[str, CommunityFigures]
     unsupported: Figure
 
 
 def faithfulness(
-    response: str, messages: Sequence[Message], scorer: Scorer, threshold: float = DROPPED_BELOW
+    response: str, messages: Sequence[Message], scorer: Scorer, thresholds: Thresholds = DEFAULT_THRESHOLDS
 ) -> Faithfulness:
     """Compare a response with the messages it was made of.
 
@@ -120,13 +134,13 @@ def faithfulness(
         response: Any text; one without a sentence reflects nobody.
         messages: What the communities said; those without a sentence are left out.
         scorer: What decides how far one text follows from another.
-        threshold: From 0 to 1; see `DROPPED_BELOW`.
+        thresholds: What counts as reflected, and as standing behind a sentence.
 
     Raises:
-        ValueError: The threshold is no score, or two messages are of one community.
+        ValueError: A threshold is no score, or two messages are of one community.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"the threshold is {threshold}; scores lie between 0 and 1")
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ValueError(f"the thresholds are {tuple(thresholds)}; scores lie between 0 and 1")
     names = [message.community for message in messages]
     if len(set(names)) < len(names):
         raise ValueError(f"there are several messages of one community among {names}; compare one of each")
@@ -138,10 +152,12 @@ def faithfulness(
         for name, pieces in said.items()
     )
     attributed = tuple(
-        AttributedSentence(text, _standing({name: float(scores[place]) for name, scores in behind.items()}, threshold))
+        AttributedSentence(
+            text, _standing({name: float(scores[place]) for name, scores in behind.items()}, thresholds.behind_from)
+        )
         for place, text in enumerate(sentences)
     )
-    return Faithfulness(scorer.name, threshold, reflections, attributed)
+    return Faithfulness(scorer.name, thresholds, reflections, attributed)
 
 
 def faithfulness_table(
@@ -150,7 +166,7 @@ def faithfulness_table(
     """Put many responses together.
 
     Args:
-        found: One for each response, of one scorer and threshold.
+        found: One for each response, of one scorer and its thresholds.
         groups: For each response, the situation that it belongs to; each to one of its own where it is None.
 
     Returns:
@@ -159,19 +175,19 @@ def faithfulness_table(
     Raises:
         ValueError: Scorers or thresholds differ, or there are more groups than responses, or fewer.
     """
-    kinds = {(one.scorer, one.threshold) for one in found}
+    kinds = {(one.scorer, one.thresholds) for one in found}
     if len(kinds) > 1:
         raise ValueError(f"scores of different scorers or thresholds do not compare: {sorted(kinds)}")
     if not kinds:
         return None
-    ((scorer, threshold),) = kinds
+    ((scorer, thresholds),) = kinds
     names = dict.fromkeys(reflection.community for one in found for reflection in one.reflections)
     alone = [
         float(np.mean([not sentence.communities for sentence in one.sentences])) if one.sentences else float("nan")
         for one in found
     ]
     unsupported = mean_figure("share of sentences without a community", alone, groups, scorer=scorer)
-    return FaithfulnessTable(scorer, threshold, {name: _community(name, found, groups) for name in names}, unsupported)
+    return FaithfulnessTable(scorer, thresholds, {name: _community(name, found, groups) for name in names}, unsupported)
 
 
 def _community(name: str, found: Sequence[Faithfulness], groups: Sequence[Hashable] | None) -> CommunityFigures:
@@ -205,6 +221,6 @@ def _follows(premises: Sequence[str], hypotheses: Sequence[str], scorer: Scorer)
     return np.asarray(scorer.score(premises, hypotheses).max(axis=0))
 
 
-def _standing(scores: Mapping[str, float], threshold: float) -> dict[str, float]:
-    behind = {name: score for name, score in scores.items() if score >= threshold}
+def _standing(scores: Mapping[str, float], enough: float) -> dict[str, float]:
+    behind = {name: score for name, score in scores.items() if score >= enough}
     return dict(sorted(behind.items(), key=lambda found: -found[1]))

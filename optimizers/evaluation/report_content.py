@@ -12,7 +12,14 @@ from functools import cached_property
 import dspy
 
 from ..breakdown import breakdown, part_of
-from ..faithfulness import DROPPED_BELOW, Faithfulness, FaithfulnessTable, faithfulness, faithfulness_table
+from ..faithfulness import (
+    DEFAULT_THRESHOLDS,
+    Faithfulness,
+    FaithfulnessTable,
+    Thresholds,
+    faithfulness,
+    faithfulness_table,
+)
 from ..metrics import Figure, Scorer, mean_figure, metric_for, value_coverage
 from .report_rows import ShownRow, messages_of, shown_row, worst_and_best
 from .report_shares import Shares, shares_of
@@ -61,7 +68,11 @@ class Report:
 
 
 def make_report(
-    evaluation: Evaluation, plans: Sequence[Plan], scorer: Scorer | None = None, *, threshold: float = DROPPED_BELOW
+    evaluation: Evaluation,
+    plans: Sequence[Plan],
+    scorer: Scorer | None = None,
+    *,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Report:
     """Put together what a report says.
 
@@ -70,7 +81,7 @@ def make_report(
         plans: What was evaluated; its records have the gold.
         scorer: Scores the coverage of single values, and faithfulness. Best the one of the evaluation, which remembers
             most of that; where it is None, reports go without.
-        threshold: See `faithfulness`.
+        thresholds: See `faithfulness`.
 
     Raises:
         ValueError: A task of the evaluation is in no plan.
@@ -80,12 +91,12 @@ def make_report(
         raise ValueError(f"the plans are of {list(by_task)}; the report needs those of {', '.join(missing)} as well")
     return Report(
         evaluation,
-        tuple(_task(evaluation, task, by_task[task.name], scorer, threshold) for task in evaluation.tasks),
+        tuple(_task(evaluation, task, by_task[task.name], scorer, thresholds) for task in evaluation.tasks),
     )
 
 
 def _task(
-    evaluation: Evaluation, task: EvaluatedTask, plan: Plan, scorer: Scorer | None, threshold: float
+    evaluation: Evaluation, task: EvaluatedTask, plan: Plan, scorer: Scorer | None, thresholds: Thresholds
 ) -> TaskReport:
     examples = {index: record.example() for index, record in plan.records.records.items()}
     rows: dict[str, list[EvaluatedRow]] = defaultdict(list)
@@ -93,7 +104,7 @@ def _task(
         if row.task == task.name:
             rows[row.method].append(row)
     methods = tuple(
-        _Method(task, found, examples, rows[found.method], scorer, threshold).report()
+        _Method(task, found, examples, rows[found.method], scorer, thresholds).report()
         for found in evaluation.figures
         if found.task == task.name
     )
@@ -109,7 +120,7 @@ class _Method:
     examples: Mapping[int, dspy.Example]
     rows: Sequence[EvaluatedRow]
     scorer: Scorer | None
-    threshold: float
+    thresholds: Thresholds
 
     def report(self) -> MethodReport:
         worst, best = worst_and_best(self.rows, higher_is_better=self.task.higher_is_better)
@@ -148,7 +159,7 @@ class _Method:
         if self.scorer is None:
             return {}
         return {
-            row.index: faithfulness(str(prediction["response"]), heard, self.scorer, self.threshold)
+            row.index: faithfulness(str(prediction["response"]), heard, self.scorer, self.thresholds)
             for row in self._answered
             if "response" in (prediction := row.prediction or {}) and (heard := messages_of(prediction))
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data import write_atomic
-from ..faithfulness import DROPPED_BELOW
+from ..faithfulness import DEFAULT_THRESHOLDS, Thresholds
 from ..metrics import MissingExtraError, Scorer
 from .report_content import Report, make_report
 from .report_pages import html_page, markdown_page
@@ -29,7 +29,7 @@ def write_reports(
     folder: str | Path,
     scorer: Scorer | None = None,
     *,
-    threshold: float = DROPPED_BELOW,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> list[Path]:
     """Write all reports of an evaluation.
 
@@ -38,7 +38,7 @@ def write_reports(
         plans: What was evaluated.
         folder: Made where it is missing; files of the same names are replaced.
         scorer: Scores the coverage of single values and faithfulness; see `make_report`.
-        threshold: See `faithfulness`.
+        thresholds: See `faithfulness`.
 
     Returns:
         The files, the reports first. Without matplotlib there are no plots, and a warning says so.
@@ -46,7 +46,7 @@ def write_reports(
     Raises:
         ValueError: A task of the evaluation is in no plan.
     """
-    report = make_report(evaluation, plans, scorer, threshold=threshold)
+    report = make_report(evaluation, plans, scorer, thresholds=thresholds)
     plots = _draw(report)
     written = {
         "report.md": markdown_page(report),
@@ -79,6 +79,8 @@ def _draw(report: Report) -> dict[str, list[Plot]]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Thresholds):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from modplural.optimizers.faithfulness import DROPPED_BELOW, faithfulness, faithfulness_table
+from modplural.optimizers.faithfulness import DEFAULT_THRESHOLDS, Thresholds, faithfulness, faithfulness_table
 from modplural.optimizers.metrics import EmbeddingScorer
 from modplural.optimizers.metrics.scorers import Scores
 from modplural.programs.messages import Message
@@ -36,13 +36,13 @@ def test_both_directions_are_scored() -> None:
     assert (duty.said, duty.taken, duty.score) == (1, 1, 1)
     assert (luck.said, luck.taken, luck.score) == (0, 0, 0)
     assert found.dropped == ("care", "luck")
-    assert (found.scorer, found.threshold) == ("words", DROPPED_BELOW)
+    assert (found.scorer, found.thresholds) == ("words", DEFAULT_THRESHOLDS)
 
 
 def test_sentences_are_attributed_to_those_who_stand_behind_them() -> None:
     both = Message("both", "Rules keep order. Kindness protects.")
     response = "Rules keep order. It depends. Kindness protects children."
-    found = faithfulness(response, [CARE, DUTY, both], Entails(), threshold=0.6)
+    found = faithfulness(response, [CARE, DUTY, both], Entails(), Thresholds(behind_from=0.6))
     assert [(one.text, dict(one.communities)) for one in found.sentences] == [
         ("Rules keep order.", {"duty": 1.0, "both": 1.0}),
         ("It depends.", {}),
@@ -65,8 +65,8 @@ def test_without_messages_nobody_stands_behind_a_sentence() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"threshold is 1\.5"):
-        faithfulness("So.", [CARE], Entails(), threshold=1.5)
+    with pytest.raises(ValueError, match=r"thresholds are \(1\.5, 0\.8\)"):
+        faithfulness("So.", [CARE], Entails(), Thresholds(1.5))
     with pytest.raises(ValueError, match="several messages of one community"):
         faithfulness("So.", [CARE, CARE], Entails())
 
@@ -81,12 +81,12 @@ def test_many_responses_make_a_table() -> None:
     assert (care.reflected.value, care.dropped.value, care.sentences.value, care.dropped.n) == (0.5, 0.5, 1, 2)
     assert (duty.reflected.value, duty.dropped.value, duty.reflected.n, duty.reflected.groups) == (1, 0, 1, 1)
     assert (table.unsupported.value, table.unsupported.scorer) == (0.25, "words")
-    assert (table.scorer, table.threshold) == ("words", DROPPED_BELOW)
+    assert (table.scorer, table.thresholds) == ("words", DEFAULT_THRESHOLDS)
 
 
 def test_a_table_is_of_one_scorer_and_threshold() -> None:
     assert faithfulness_table([]) is None
-    found = [faithfulness("So.", [CARE], Entails(), threshold=threshold) for threshold in (0.4, 0.5)]
+    found = [faithfulness("So.", [CARE], Entails(), Thresholds(share)) for share in (0.4, 0.5)]
     with pytest.raises(ValueError, match="do not compare"):
         faithfulness_table(found)
 

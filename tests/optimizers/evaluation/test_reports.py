@@ -15,6 +15,7 @@ from modplural.optimizers.evaluation import Evaluation, Plan, evaluate, report_p
 from modplural.optimizers.evaluation.report_content import make_report
 from modplural.optimizers.evaluation.report_files import report_json, write_reports
 from modplural.optimizers.evaluation.report_format import markdown_text
+from modplural.optimizers.faithfulness import Thresholds
 from modplural.optimizers.metrics import MissingExtraError
 
 from .conftest import Words, World, dilemma, situation
@@ -149,12 +150,18 @@ def test_coverage_and_faithfulness_need_a_scorer(world: World, tmp_path: Path) -
 def test_faithfulness_is_in_the_reports(world: World, tmp_path: Path) -> None:
     world.replies[""] = "It depends. Kindness first."
     plans = [world.plan("overton-vk", [situation(n) for n in range(3)], "modular")]
-    markdown, page, _ = write_reports(found(plans, tmp_path), plans, tmp_path / "r", Words(), threshold=0.5)[:3]
+    markdown, page, data = write_reports(
+        found(plans, tmp_path), plans, tmp_path / "r", Words(), thresholds=Thresholds(0.5, 0.7)
+    )[:3]
     told = markdown.read_text(encoding="utf-8")
     assert "dropped (below 0.5)" in told
+    assert "sentences, at 0.7 or more" in told
     assert '- behind "Kindness first.": care' in told
     assert '- behind "It depends.": nobody' in told
     assert "- dropped: fairness" in told
+    table = json.loads(data.read_bytes())["tasks"][0]["methods"][0]["faithfulness"]
+    assert table["thresholds"] == {"dropped_below": 0.5, "behind_from": 0.7}
+    assert table["communities"]["fairness"]["dropped"]["value"] == 1
     assert "Dropped: fairness." in Page(page.read_text(encoding="utf-8")).text
 
 
