@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from .community_editing import add_to_pool, configured, located
+from .mlflow_log import quiet_mlflow
 from .session import INTERRUPTED, Terminal, WrongUsageError, checking, described, leave, session
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def _train(
     from ..programs.engines.weights import WeightsError
 
     try:
-        with _quiet_mlflow(), TrainingBar(terminal) as bar:
+        with quiet_mlflow(), TrainingBar(terminal) as bar:
             return train_community(
                 name,
                 corpus,
@@ -138,20 +136,6 @@ def _train(
         raise WrongUsageError(f"{error} (--output DIR, or --overwrite for an adapter)") from error
     except (CorpusError, WeightsError) as error:
         raise WrongUsageError(described(error)) from error
-
-
-@contextmanager
-def _quiet_mlflow() -> Iterator[None]:
-    """Without the lines in which MLflow says that it makes its tables."""
-    with suppress(ImportError):  # whoever tracks says what to install
-        import mlflow  # noqa: F401 - its import sets the level
-    log = logging.getLogger("mlflow")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 class TrainingBar:

@@ -54,8 +54,6 @@ def write_model(target: Path, program: Path, model: Model | None = None, scores:
         model: What MLflow knows of it already, such as its run.
         scores: JSON of what it scored.
     """
-    from mlflow.pyfunc import save_model
-
     with TemporaryDirectory() as work:
         code, copied = Path(work, "served_program.py"), Path(work, PROGRAM)
         code.write_text(CODE, encoding="utf-8")
@@ -65,9 +63,9 @@ def write_model(target: Path, program: Path, model: Model | None = None, scores:
         if scores is not None:
             (copied / SCORES).write_text(scores, encoding="utf-8")
         settings: dict[str, Any] = {} if model is None else {"mlflow_model": model}
-        with warnings.catch_warnings():
-            # Fields of a prediction differ from program to program, and MLflow warns that it does not check them.
-            warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)
+        with quiet_pyfunc():
+            from mlflow.pyfunc import save_model
+
             save_model(
                 str(target),
                 python_model=str(code),
@@ -75,6 +73,14 @@ def write_model(target: Path, program: Path, model: Model | None = None, scores:
                 pip_requirements=[f"modplural=={version('modplural')}", f"mlflow=={version('mlflow')}"],
                 **settings,
             )
+
+
+@contextmanager
+def quiet_pyfunc() -> Iterator[None]:
+    """Without the warnings that MLflow gives of its own code when it is imported."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)
+        yield
 
 
 @contextmanager

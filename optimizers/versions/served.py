@@ -45,7 +45,8 @@ class ServedProgram(PythonModel):
         """Make the program of the artifact; keys of its LMs come from the environment."""
         self._program: Program = load(Path(context.artifacts[PROGRAM]))
 
-    def predict(self, model_input: list[AskedQuestion]) -> list[dict[str, Any]]:
+    # Without a type for what it returns: MLflow would read that as a schema, and predictions differ in their fields.
+    def predict(self, model_input: list[AskedQuestion]):  # type: ignore[no-untyped-def]
         """Answer all questions, together, so that an engine can serve them in one forward pass."""
         questions = [self._checked(place, asked) for place, asked in enumerate(model_input)]
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="modplural-serve") as pool:
