@@ -24,7 +24,7 @@ from typing import Any
 TASKS = ("overton-vk", "steerable-vk", "distributional-moralchoice")
 TARGET = 0.8
 ROUNDS = 3
-RECORDS = 12
+RECORDS = 6
 QUICK_RECORDS = 2
 AT_ONCE = 128
 """Requests that wait for the engine at the same time when it is alone: twice what it decodes together."""
@@ -58,7 +58,7 @@ def _measure(options: argparse.Namespace) -> int:
         _record(engine, asked)
     plans = _plans(built, QUICK_RECORDS if options.quick else options.records)
     rows = sum(len(plan.records.records) * len(plan.programs) for plan in plans)
-    _evaluate(plans[:1], options.workers)  # loads the model and the adapters
+    _evaluate(_plans(built, 1), options.workers)  # loads the model and the adapters
     with_all, alone = [], []
     for _ in range(1 if options.quick else ROUNDS):
         asked.clear()
@@ -125,8 +125,8 @@ def _alone(asked: Asked) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="An evaluation beside the engine alone.")
     parser.add_argument("--records", type=int, default=RECORDS, help="of each task")
-    parser.add_argument("--workers", type=int, default=16, help="rows under way at the same time")
-    parser.add_argument("--quick", action="store_true", help="two records of each task, no judgement")
+    parser.add_argument("--workers", type=int, default=32, help="rows under way at the same time")
+    parser.add_argument("--quick", action="store_true", help="two records of each task, once; no judgement")
     return parser
 
 

@@ -63,7 +63,10 @@ def evaluate(
     split: Annotated[SplitName, typer.Option(help="Which part of the records, parted by situation.")] = SplitName.TEST,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many records of each task only.")] = None,
     seed: SeedOption = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Rows under way at the same time.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows under way at the same time; 32 if not given, fewer for slow servers."),
+    ] = None,
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the rows that may fail before this command does.")
     ] = 0.05,

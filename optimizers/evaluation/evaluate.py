@@ -25,8 +25,8 @@ from .work import Plan, jobs_of
 
 STORE = "evaluation.sqlite"
 RESULT = "evaluation.json"
-WORKERS = 16
-"""Rows under way at the same time: with six communities, they keep 64 rows of an engine's batch full."""
+WORKERS = 32
+"""Rows under way at the same time: the fewest that kept the in-process engine as busy as all its requests at once."""
 
 COVERED = "overton-vk"
 """The task that a scorer is needed for."""
