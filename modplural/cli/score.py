@@ -87,6 +87,9 @@ def _show(terminal: Terminal, scored: ScoredFile, baseline: _Baseline | None) ->
 
     out = terminal.out
     out.print(_heading(scored), markup=False, soft_wrap=True)
+    if name := scored.figures[scored.metric.primary].scorer:
+        remark = f"Scored by {name}; figures of different scorers do not compare."
+        out.print(remark, markup=False, soft_wrap=True)
     out.print("", _figures(scored.figures), sep="\n")
     _show_parts(terminal, scored)
     if baseline is not None:
@@ -118,13 +121,8 @@ def _heading(scored: ScoredFile) -> str:
 def _figures(figures: Mapping[str, Figure], title: str = "figure") -> Any:
     from . import show
 
-    rows = [
-        [name, _number(one.value), _interval(one.low, one.high), str(one.n), one.scorer or ""]
-        for name, one in figures.items()
-    ]
-    scored = any(one.scorer for one in figures.values())
-    columns = [title, "value", "95% interval", "n", *(["scorer"] if scored else [])]
-    return show.listing(columns, (row[: len(columns)] for row in rows))
+    rows = [[name, _number(one.value), _interval(one.low, one.high), str(one.n)] for name, one in figures.items()]
+    return show.listing([title, "value", "95% interval", "n"], rows)
 
 
 def _show_parts(terminal: Terminal, scored: ScoredFile) -> None:
