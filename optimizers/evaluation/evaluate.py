@@ -12,7 +12,7 @@ from ...data import Split, write_atomic
 from ..answering import check_fit, sole_writer
 from ..fingerprint import fingerprint
 from ..journal import RunUsageError
-from ..metrics import EmbeddingScorer, PairwiseJudge
+from ..metrics import TASK_METRICS, EmbeddingScorer, PairwiseJudge
 from ..metrics.scorers import Scorer
 from .judging import KeptJudge
 from .methods import REFERENCE
@@ -57,7 +57,8 @@ def evaluate(
         on_progress: Called for each task at the start and after each row, in the calling thread.
 
     Raises:
-        RunUsageError: A program does not answer its task, or `overton-judge` lacks a judge or the method `prompted`.
+        RunUsageError: A program does not answer its task, a task has no metric, or `overton-judge` lacks a judge or the
+            method `prompted`.
         RunError: Another evaluation is writing the folder, its file is something else, or every row fails. Whatever was
             answered is kept.
         MissingExtraError: The scorer needs what is not installed.
@@ -123,6 +124,8 @@ def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None) -> 
     if not tasks or len(set(tasks)) < len(tasks):
         raise ValueError(f"the tasks are {tasks}; give one plan for each, and at least one")
     for plan in plans:
+        if plan.task not in TASK_METRICS:
+            raise RunUsageError(f"there is no metric for {plan.task}; there is one for {', '.join(TASK_METRICS)}")
         if plan.task == JUDGED and (judge is None or REFERENCE not in plan.programs):
             raise RunUsageError(
                 f"{JUDGED} compares responses with those of {REFERENCE!r}, by an LM that judges; it needs both"

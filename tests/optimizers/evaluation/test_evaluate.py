@@ -1,6 +1,7 @@
 """What an evaluation finds, what a further one asks again, and what is refused before anybody is asked."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,14 @@ def test_a_judge_is_never_chosen_by_itself(world: World, found: Path) -> None:
     with pytest.raises(RunUsageError, match="an LM that judges; it needs both"):
         evaluate([world.plan("overton-judge", SITUATIONS)], found)
     assert not found.exists()
+
+
+def test_a_task_without_a_metric_is_refused(world: World, found: Path) -> None:
+    plan = world.plan(CHOICE, DILEMMAS, "vanilla")
+    own = replace(plan.records, task=replace(plan.records.task, name="my-task"))
+    with pytest.raises(RunUsageError, match="no metric for my-task; there is one for overton-vk"):
+        evaluate([Plan(own, plan.programs)], found)
+    assert world.calls() == (0, 0)
 
 
 def test_one_option_needs_no_answer(world: World, found: Path) -> None:
