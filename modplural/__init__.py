@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .loading import load
+    from .optimizers.compilation.compile import compile
     from .optimizers.training.train import train_community
     from .poolfile import load_pool, open_pool
     from .programs.adapters import PlainAdapter
@@ -39,6 +40,7 @@ __all__ = [
     "Prompted",
     "Steerable",
     "Vanilla",
+    "compile",
     "fake_lm",
     "load",
     "load_pool",
@@ -63,6 +65,7 @@ _MODULES = {
     "Prompted": ".programs.baselines",
     "Steerable": ".programs.steerable",
     "Vanilla": ".programs.baselines",
+    "compile": ".optimizers.compilation.compile",
     "fake_lm": ".programs.engines.fake",
     "load": ".loading",
     "load_pool": ".poolfile",

@@ -11,12 +11,16 @@ import typer
 
 from .ask import ask
 from .communities import communities
+from .compile import compile_program
 from .demo import demo
 from .evaluate import evaluate
 from .run import run
 from .score import score
+from .serve import serve
 from .session import deliver
 from .tasks import tasks
+from .ui import ui
+from .versions import versions
 
 app = typer.Typer(
     name="modplural",
@@ -60,7 +64,11 @@ app.command()(ask)
 app.command()(run)
 app.command()(evaluate)
 app.command()(score)
+app.command("compile")(compile_program)
 app.add_typer(communities, name="communities")
+app.add_typer(versions, name="versions")
+app.command()(serve)
+app.command()(ui)
 app.command()(tasks)
 app.command()(demo)
 
@@ -70,6 +78,9 @@ def main() -> None:
     # Two busy OpenMP threads that spin for work slow each other down; DSPy would look for model prices on the network.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # MLflow would report its use to its makers, and draw a bar for every few kilobytes.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # an LM may write what the terminal's encoding cannot show

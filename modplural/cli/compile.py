@@ -1,0 +1,167 @@
+"""`modplural compile`: make a mode better at a task, with an estimate first, progress, and a report."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from .options import DEFAULT_POOL, ModeName, PoolOption, ProgramOption, SeedOption, make_program
+from .session import INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
+
+if TYPE_CHECKING:
+    import dspy
+
+    from ..optimizers.compilation import Compiled, CompileReport, PartReport, Trial
+    from ..programs.program import Program
+
+
+class BudgetName(StrEnum):
+    """How hard strategies search, as `modplural.optimizers.compilation.EFFORTS` names it."""
+
+    LIGHT = "light"
+    MEDIUM = "medium"
+    HEAVY = "heavy"
+
+
+class _Chosen(NamedTuple):
+    """What the options say beside the program."""
+
+    task: str
+    strategy: str
+    budget: str
+    max_calls: int | None
+    prompt_lm: dspy.LM | None
+    data: str | None
+    limit: int | None
+    seed: int
+    output: Path
+    threads: int | None
+    scorer: str | None
+
+
+def compile_program(
+    mode: Annotated[ModeName, typer.Argument(metavar="MODE", help="overton, steerable or distributional.")],
+    task: Annotated[str, typer.Option(metavar="NAME", help="The task; see 'modplural tasks'.")],
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[+NAME...]",
+            help="synthesis, measurement, weights, instructions, bootstrap, mipro, gepa, copro, or several in a row.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets program, report and trials.")] = Path("compiled"),
+    budget: Annotated[BudgetName, typer.Option(help="How hard to search.")] = BudgetName.LIGHT,
+    max_calls: Annotated[int | None, typer.Option(min=1, help="Stop searching in time for so many LM calls.")] = None,
+    prompt_lm: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A capable LM that writes instructions, for those that need one."),
+    ] = None,
+    pool: PoolOption = None,
+    program: ProgramOption = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE|ID", help="The records; the sample that comes along if not given.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many records of each part only.")] = None,
+    scorer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What scores value coverage, as for 'modplural score'.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Rows under way at the same time.")] = None,
+    seed: SeedOption = None,
+) -> None:
+    """Make a mode better at a task; the same command goes on with a compilation that was stopped."""
+    with session() as terminal:
+        with checking():
+            student = _student(mode, program, pool, seed)
+            lm = _prompt_lm(prompt_lm)
+        chosen = _Chosen(task, strategy, budget.value, max_calls, lm, data, limit, seed or 0, output, workers, scorer)
+        compiled = _compiled(terminal, student, chosen)
+        show_report(terminal, compiled.report, output)
+
+
+def show_report(terminal: Terminal, report: CompileReport, folder: Path) -> None:
+    """Print what decides, the figures before and after, and where the rest is."""
+    from ..optimizers.compilation import PROGRAM, REPORT_TEXT
+    from . import show
+
+    title = "The winner is kept" if report.kept else "The student is returned"
+    terminal.out.print(f"{title}: {report.reason}.", markup=False, soft_wrap=True)
+    for part in (report.dev, report.test):
+        terminal.out.print("", show.listing([part.name, "before", "after"], _rows(part)), sep="\n")
+    if report.test.comparison.n and report.kept:
+        from ..optimizers.compilation.report_text import compared
+
+        terminal.out.print(f"\nOn test: {compared(report.test.comparison)}.", markup=False, soft_wrap=True)
+    terminal.out.print(
+        f"\nThe program: {folder / PROGRAM}\nThe report: {folder / REPORT_TEXT}", markup=False, soft_wrap=True
+    )
+
+
+def _rows(part: PartReport) -> list[list[str]]:
+    from ..optimizers.compilation.report_text import part_rows
+
+    return part_rows(part)
+
+
+def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled:
+    from rich.console import Console
+
+    from ..optimizers import RunUsageError
+    from ..optimizers.compilation import compile
+    from ..optimizers.compilation.bench import THREADS
+    from ..optimizers.scorer_names import scorer_named
+
+    # A console of its own: while DSPy's optimizers run, what is printed to the process's streams is taken away.
+    notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False, stderr=False)
+
+    def tell(trial: Trial) -> None:
+        notes.print(
+            f"{trial.stage}: {trial.score:.4f} over {trial.n} records, {trial.calls} calls: {trial.what}",
+            markup=False,
+            overflow="ellipsis",
+            no_wrap=True,
+        )
+
+    try:
+        return interruptible(
+            lambda: compile(
+                student,
+                chosen.task,
+                strategy=chosen.strategy,
+                data=chosen.data,
+                budget=chosen.budget,
+                max_calls=chosen.max_calls,
+                prompt_lm=chosen.prompt_lm,
+                scorer=None if chosen.scorer is None else scorer_named(chosen.scorer),
+                limit=chosen.limit,
+                seed=chosen.seed,
+                threads=chosen.threads or THREADS,
+                output=chosen.output,
+                on_estimate=lambda found: notes.print(f"Expected: {found}.", markup=False, soft_wrap=True),
+                on_trial=tell,
+            )
+        )
+    except KeyboardInterrupt:
+        leave(f"Interrupted. What was tried is in {chosen.output}; the same command goes on.", INTERRUPTED)
+    except (RunUsageError, ValueError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise WrongUsageError(described(error)) from error
+
+
+def _student(mode: ModeName, saved: Path | None, pool: str | None, seed: int | None) -> Program:
+    from ..programs.saving import PROGRAMS
+
+    if saved is None:
+        return make_program(mode, None, None, pool or DEFAULT_POOL, seed)
+    student = make_program(None, None, saved, pool, seed)
+    if not isinstance(student, PROGRAMS[mode.value]):
+        raise ValueError(f"{saved} holds a {type(student).__name__}, which is not the mode {mode.value}")
+    return student
+
+
+def _prompt_lm(name: str | None) -> dspy.LM | None:
+    from ..programs.config import LMConfig
+    from ..programs.lms import build_lm
+
+    return None if name is None else build_lm(LMConfig(model=name))

@@ -1,0 +1,34 @@
+"""Compiling programs: strategies that search, and a test of what they found."""
+
+from .bench import Bench
+from .budget import EFFORTS, Budget
+from .compile import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled, compile
+from .estimate import Estimate
+from .objective import MetricFailedError
+from .report import CompileReport, PartReport
+from .report_text import markdown
+from .strategies import STRATEGIES, strategies_named
+from .strategy import Strategy, Work
+from .trials import Trial
+
+__all__ = [
+    "EFFORTS",
+    "PROGRAM",
+    "REPORT",
+    "REPORT_TEXT",
+    "STATE",
+    "STRATEGIES",
+    "Bench",
+    "Budget",
+    "CompileReport",
+    "Compiled",
+    "Estimate",
+    "MetricFailedError",
+    "PartReport",
+    "Strategy",
+    "Trial",
+    "Work",
+    "compile",
+    "markdown",
+    "strategies_named",
+]

@@ -1,0 +1,173 @@
+"""The bench that strategies work at: it answers and scores examples with a program, and keeps what was tried.
+
+Rows run in threads, so that an engine in this process gathers them into batches. A row that a program fails on gets the
+worst score, with the reason in the log. This file knows programs and metrics; it must not know any strategy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dspy
+
+from ...programs.program import Program
+from ..answering import failure_reason
+from ..evaluation.work import program_digest
+from ..journal import RunError
+from ..metrics import Scorer, TaskMetric
+from .budget import Budget
+from .ledger import Ledger
+from .objective import Feedback, Objective
+from .trials import Trial, TrialLog, mean
+
+THREADS = 16
+"""Rows under way at the same time, where nothing else is said."""
+
+_logger = logging.getLogger(__name__)
+
+Examples = Sequence[dspy.Example]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a program made of one example.
+
+    Attributes:
+        score: In the metric's own unit; the worst there is where the program failed, NaN where the row is left out.
+        prediction: None where the program failed.
+    """
+
+    score: float
+    prediction: dspy.Prediction | None
+
+
+class Bench:
+    """What every strategy works with.
+
+    Attributes:
+        metric: What the task is measured with.
+        objective: The metric as DSPy calls it.
+        feedback: What is wrong with a prediction, in words.
+        scorer: What scores value coverage, where that matters.
+        budget: How much may be done.
+        prompt_lm: An LM that writes instructions; None where there is none.
+        seed: Of everything random.
+        threads: Rows under way at the same time.
+        ledger: What was spent.
+        log: What was tried.
+        on_trial: Told of every trial.
+    """
+
+    def __init__(
+        self,
+        metric: TaskMetric,
+        feedback: Feedback,
+        *,
+        scorer: Scorer | None = None,
+        budget: Budget | None = None,
+        prompt_lm: dspy.LM | None = None,
+        seed: int = 0,
+        threads: int = THREADS,
+        log: TrialLog | None = None,
+        on_trial: Callable[[Trial], None] | None = None,
+    ) -> None:
+        """Set the bench up; see the class."""
+        self.metric = metric
+        self.objective = Objective(metric)
+        self.feedback = feedback
+        self.scorer = scorer
+        self.budget = budget or Budget()
+        self.prompt_lm = prompt_lm
+        self.seed = seed
+        self.threads = threads
+        self.log = log or TrialLog()
+        self.ledger = Ledger(self.log.usage)
+        self.on_trial = on_trial or _ignore
+
+    def answer(self, program: Program, examples: Examples) -> list[Row]:
+        """Answer and score examples.
+
+        Raises:
+            RunError: The program failed on all of them.
+        """
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="modplural-compile")
+        try:
+            futures = [pool.submit(copy_context().run, self._row, program, example) for example in examples]
+            rows = [future.result() for future in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+        failures = [failure for _, failure in rows if failure is not None]
+        if rows and len(failures) == len(rows):
+            raise RunError(f"{type(program).__name__} failed on all {len(rows)} records, the last with: {failures[-1]}")
+        self.log.keep_rows(
+            program_digest(program),
+            {example_digest(example): row.score for example, (row, _) in zip(examples, rows, strict=True)},
+        )
+        return [row for row, _ in rows]
+
+    def score(self, program: Program, examples: Examples) -> list[float]:
+        """The scores of examples in the metric's own unit; those that were scored before are not answered again."""
+        digest = program_digest(program)
+        known = [self.log.row(digest, example_digest(example)) for example in examples]
+        missing = [example for example, score in zip(examples, known, strict=True) if score is None]
+        if missing:
+            self.answer(program, missing)
+        return [_known(self.log.row(digest, example_digest(example))) for example in examples]
+
+    def goodness(self, scores: Sequence[float]) -> float:
+        """The mean of scores from 0 to 1, higher being better; 0 where nothing counts."""
+        found = mean(scores) / self.metric.highest
+        if math.isnan(found):
+            return 0.0
+        return found if self.metric.higher_is_better else 1 - found
+
+    def attempt(self, stage: str, what: str, n: int, work: Callable[[], Sequence[float]]) -> float:
+        """Do the work of one trial, keep it, and return its score from 0 to 1."""
+        started, calls = time.monotonic(), self.ledger.calls
+        score = self.goodness(work())
+        self.note(Trial(stage, what, score, n, self.ledger.calls - calls, time.monotonic() - started))
+        return score
+
+    def note(self, trial: Trial) -> None:
+        """Keep a trial and tell of it."""
+        self.log.keep_trial(trial, self.ledger.usage())
+        self.on_trial(trial)
+
+    def _row(self, program: Program, example: dspy.Example) -> tuple[Row, str | None]:
+        try:
+            prediction = program(**example.inputs().toDict())
+            return Row(self.objective.row(example, prediction), prediction), None
+        except Exception as error:  # one row's failure is a bad score, whatever it is
+            failure = failure_reason(program, error)
+            _logger.info("a record failed: %s", failure)
+            return Row(0.0 if self.metric.higher_is_better else self.metric.highest, None), failure
+
+
+def example_digest(example: dspy.Example) -> str:
+    """Tell an example from others by all that it says."""
+    said = json.dumps(example.toDict(), sort_keys=True, default=repr)
+    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def attempt_program(bench: Bench, stage: str, what: str, program: Program, examples: Examples) -> float:
+    """Score a program over examples as one trial."""
+    return bench.attempt(stage, what, len(examples), partial(bench.score, program, examples))
+
+
+def _known(score: float | None) -> float:
+    assert score is not None, "every example was answered"
+    return score
+
+
+def _ignore(trial: Any) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,67 @@
+"""What the strategies share that are DSPy's own optimizers: who is told of their candidates, and what they print.
+
+DSPy evaluates every candidate with `dspy.Evaluate`, and tells callbacks so: from there come the trials of the report,
+and the best program so far where the budget ends a search. This file must not know any one optimizer.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import dspy
+from dspy.utils.callback import BaseCallback
+
+from ...programs.program import Program
+from .quiet import quiet
+from .strategy import Strategy
+from .trials import Trial
+
+
+class DspySearch(Strategy):
+    """A strategy that has one of DSPy's optimizers do the work."""
+
+    def search(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
+        """Have the optimizer search.
+
+        DSPy's global LM is the base LLM meanwhile: optimizers draw further samples with copies of it.
+        """
+        listener = _Listener(self, valset)
+        with self.bench.ledger.watching(listener), dspy.context(lm=student.base), quiet():
+            return self.optimize(student, trainset, valset)
+
+    def optimize(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
+        """Run the optimizer."""
+        raise NotImplementedError(f"{type(self).__name__} says nothing about its optimizer")
+
+    @property
+    def prompt_lm(self) -> dspy.LM:
+        """The LM that writes instructions; `check` has seen to it that there is one."""
+        assert self.bench.prompt_lm is not None, "checked before the search"
+        return self.bench.prompt_lm
+
+
+class _Listener(BaseCallback):
+    """Makes a trial of each of DSPy's evaluations."""
+
+    def __init__(self, strategy: DspySearch, valset: list[dspy.Example]) -> None:
+        self._strategy = strategy
+        self._valset = valset
+        self._begun: dict[str, tuple[Program, int, float]] = {}
+        self._count = 0
+
+    def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        # A copy: optimizers go on changing the program that they evaluate.
+        program = inputs["program"].deepcopy()
+        self._begun[call_id] = program, self._strategy.bench.ledger.calls, time.monotonic()
+
+    def on_evaluate_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+        program, calls, started = self._begun.pop(call_id)
+        if exception is not None:
+            return
+        self._count += 1
+        bench, n, score = self._strategy.bench, len(outputs.results), outputs.score / 100
+        spent, seconds = bench.ledger.calls - calls, time.monotonic() - started
+        bench.note(Trial(self._strategy.name, f"candidate {self._count}", score, n, spent, seconds))
+        if [example for example, *_ in outputs.results] == self._valset:
+            self._strategy.offer(score, program)

@@ -1,0 +1,70 @@
+"""What a compilation will cost, said before it is spent: one record is answered, and the rest is multiplied.
+
+It is an upper bound where strategies stop early, and where DSPy's cache has answers. This file knows counts and prices;
+it must not know how anything is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..evaluation.usage import Tokens, Usage, cost
+
+PROMPT_CALL = Tokens(1, 2000, 400)
+"""What a call that has instructions written takes, roughly: a description, a few examples, and a paragraph."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a compilation will take at most, roughly.
+
+    Attributes:
+        answers: Answers of the program.
+        prompt_calls: Calls of the LM that writes instructions.
+        tokens: Calls and tokens by the LM's model string; tokens are zero where they are not known.
+        costs: US dollars by model, where its price is known.
+    """
+
+    answers: int
+    prompt_calls: int
+    tokens: Mapping[str, Tokens]
+    costs: Mapping[str, float]
+
+    @property
+    def calls(self) -> int:
+        """All LM calls."""
+        return sum(tokens.calls for tokens in self.tokens.values())
+
+    def __str__(self) -> str:
+        calls = ", ".join(f"{tokens.calls} of {model}" for model, tokens in self.tokens.items())
+        tokens = sum(tokens.input + tokens.output for tokens in self.tokens.values())
+        known = f", {tokens:,} tokens" if tokens else ""
+        price = f", about ${sum(self.costs.values()):.2f}" if self.costs else ""
+        return f"at most {self.answers} answers: {self.calls} LM calls ({calls}){known}{price}"
+
+
+def estimate(
+    answers: int, one_answer: Mapping[str, int], used: Usage, prompt_calls: int = 0, prompt_model: str | None = None
+) -> Estimate:
+    """Multiply what one answer took.
+
+    Args:
+        answers: How many answers there will be.
+        one_answer: Calls that one answer took, by model, those that a cache answered among them.
+        used: Calls and tokens of that answer that no cache answered.
+        prompt_calls: Calls of the LM that writes instructions.
+        prompt_model: Its model string.
+    """
+    tokens = {model: _times(calls, used.get(model, Tokens()), answers) for model, calls in one_answer.items()}
+    if prompt_model is not None and prompt_calls:
+        mine = tokens.get(prompt_model, Tokens())
+        tokens[prompt_model] = Tokens(*(a + b * prompt_calls for a, b in zip(mine, PROMPT_CALL, strict=True)))
+    costs = {model: price for model, count in tokens.items() if (price := cost(model, count)) is not None}
+    return Estimate(answers, prompt_calls, tokens, costs)
+
+
+def _times(calls: int, used: Tokens, answers: int) -> Tokens:
+    # Where some of the calls came from a cache, the others stand for them.
+    share = calls / used.calls if used.calls else 0.0
+    return Tokens(calls * answers, round(used.input * share * answers), round(used.output * share * answers))

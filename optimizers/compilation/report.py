@@ -1,0 +1,141 @@
+"""What a compilation found, as an object and as JSON; see `report_text` for people's version.
+
+This file must not know how anything was compiled.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dspy
+
+from ...programs.choice import MeasuredChoice
+from ...programs.learned import Setting, Weights
+from ..evaluation.usage import Tokens
+from ..metrics import Comparison, Figure
+from .estimate import Estimate
+from .trials import Trial
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One part of the records, answered before and after.
+
+    Attributes:
+        name: `dev` or `test`.
+        digest: SHA-256 of the records; see `modplural.data.Split`.
+        records: How many were answered.
+        before: Figures of the program as it was, by name; the task's primary one is the first.
+        after: Figures of the program that is returned.
+        comparison: Of their scores, after minus before, on the same records.
+    """
+
+    name: str
+    digest: str
+    records: int
+    before: Mapping[str, Figure]
+    after: Mapping[str, Figure]
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class CompileReport:
+    """What a compilation found.
+
+    Attributes:
+        task: The task's name.
+        program: Type of the program.
+        strategy: What was tried, by name.
+        kept: Whether the winner of the search is returned; otherwise it is the student.
+        reason: Why.
+        primary: The figure that decides.
+        higher_is_better: Whether a higher one is the better one.
+        scorer: What scored the rows, where that could have been another one.
+        dev: The winner of the search against the student on the dev records, whether it was kept or not.
+        test: The program that is returned against the student on the test records, which no strategy saw.
+        diff: Instructions, demos and settings before and after, as a unified diff; of the winner, kept or not.
+        trials: All candidates, in order.
+        stopped: Whether the budget ended the search.
+        estimate: What was expected.
+        tokens: What was asked of each LM by model string, over all runs that led here.
+        costs: What that cost in US dollars, where a price is known.
+        settings: Seed, budget, digests, versions, and whatever else decides the result.
+        seconds: How long this run took.
+        load: Load of the machine over the last 1, 5 and 15 minutes, at the end.
+    """
+
+    task: str
+    program: str
+    strategy: str
+    kept: bool
+    reason: str
+    primary: str
+    higher_is_better: bool
+    scorer: str | None
+    dev: PartReport
+    test: PartReport
+    diff: str
+    trials: tuple[Trial, ...]
+    stopped: bool
+    estimate: Estimate
+    tokens: Mapping[str, Tokens]
+    costs: Mapping[str, float]
+    settings: Mapping[str, Any]
+    seconds: float
+    load: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON data; numbers that are none (NaN) become null."""
+        found: dict[str, Any] = _plain(asdict(self))
+        found["tokens"] = {model: tokens._asdict() for model, tokens in self.tokens.items()}
+        found["estimate"]["tokens"] = {model: tokens._asdict() for model, tokens in self.estimate.tokens.items()}
+        return found
+
+    def encoded(self) -> bytes:
+        """The JSON of it as UTF-8, as a file."""
+        return json.dumps(self.to_json(), indent=1, allow_nan=False).encode() + b"\n"
+
+
+def learned_text(program: dspy.Module) -> str:
+    """All that a program has learned, in lines that a diff can compare."""
+    lines: list[str] = []
+    for name, parameter in program.named_parameters():
+        lines.append(f"[{name}]")
+        if isinstance(parameter, Setting):
+            lines.append(f"value: {parameter.value}")
+        elif isinstance(parameter, Weights):
+            lines += [f"{community}: {weight:.4g}" for community, weight in parameter.items()]
+        elif isinstance(parameter, dspy.Predict):
+            lines += _predictor_lines(parameter)
+    return "\n".join(lines)
+
+
+def diff_of(before: dspy.Module, after: dspy.Module) -> str:
+    """What one program has learned and the other has not, as a unified diff; empty where they are the same."""
+    texts = [learned_text(program).splitlines() for program in (before, after)]
+    return "\n".join(difflib.unified_diff(*texts, "before", "after", lineterm="", n=1))
+
+
+def _predictor_lines(predictor: dspy.Predict) -> list[str]:
+    lines = [f"instructions: {line}" for line in predictor.signature.instructions.splitlines()]
+    if isinstance(predictor, MeasuredChoice):
+        measurement = predictor.measurement
+        lines.append(f"measured by: {measurement.strategy}, temperature {measurement.temperature:.4g}")
+        lines += [f"bias of {option}: {value:+.4g}" for option, value in measurement.bias.items()]
+    for demo in predictor.demos:
+        shown = {name: demo[name] for name in predictor.signature.fields if name in demo}
+        lines += [f"demo: {json.dumps(shown, ensure_ascii=False, default=str)}"]
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

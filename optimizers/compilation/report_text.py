@@ -1,0 +1,87 @@
+"""The report of a compilation as Markdown. This file knows the report's object and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..metrics import Comparison, Figure
+from .report import CompileReport, PartReport
+
+_TRIALS = 40
+"""Most trials that are listed; all are in the JSON."""
+
+
+def markdown(report: CompileReport) -> str:
+    """Write the report down."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def part_rows(part: PartReport) -> list[list[str]]:
+    """Figures of one part: name, before, after; the comparison belongs to the first."""
+    names = [name for name in part.before if name in part.after]
+    return [[name, interval(part.before[name]), interval(part.after[name])] for name in names]
+
+
+def interval(figure: Figure) -> str:
+    """A figure with its interval."""
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def compared(comparison: Comparison) -> str:
+    """A paired difference with its interval."""
+    return (
+        f"{comparison.difference:+.3f} [{comparison.low:+.3f}, {comparison.high:+.3f}], better in"
+        f" {comparison.favours_first:.0%} of the resamples, p = {comparison.p_value:.3f}, n = {comparison.n} in"
+        f" {comparison.groups} situations"
+    )
+
+
+def _lines(report: CompileReport) -> Iterator[str]:
+    better = "higher" if report.higher_is_better else "lower"
+    scored = f", scored by {report.scorer}" if report.scorer else ""
+    yield f"# {report.program} on {report.task}, compiled by {report.strategy}"
+    yield from ["", f"**{'The winner is kept' if report.kept else 'The student is returned'}**: {report.reason}"]
+    yield from ["", f"The figure that decides is {report.primary} ({better} is better{scored})."]
+    yield from _part("Dev: the winner of the search against the student", report.dev)
+    yield from _part("Test: what is returned against the student, scored once", report.test)
+    yield from ["", "## What was learned", ""]
+    yield from ["```diff", *report.diff.splitlines(), "```"] if report.diff else ["Nothing."]
+    yield from _trials(report)
+    yield from ["", "## Spent", "", f"Expected: {report.estimate}.", ""]
+    columns = ["LM", "calls", "input tokens", "output tokens", "US dollars"]
+    yield from _table(
+        columns, ([model, *map(str, used), _price(report, model)] for model, used in report.tokens.items())
+    )
+    load = ", ".join(f"{value:.1f}" for value in report.load)
+    yield from ["", f"{report.seconds:.0f} s, load of the machine {load}.", "", "## Settings", ""]
+    yield from (f"- {name}: {value}" for name, value in report.settings.items())
+
+
+def _part(title: str, part: PartReport) -> Iterator[str]:
+    yield from ["", f"## {title}", "", f"{part.records} records, digest `{part.digest[:16]}`.", ""]
+    yield from _table(["figure", "before", "after"], part_rows(part))
+    if part.comparison.n:
+        yield from ["", f"After minus before: {compared(part.comparison)}."]
+
+
+def _trials(report: CompileReport) -> Iterator[str]:
+    stopped = " The budget ended the search." if report.stopped else ""
+    shown = report.trials[:_TRIALS]
+    rest = f" The first {len(shown)} are shown." if len(shown) < len(report.trials) else ""
+    yield from ["", "## Trials", "", f"{len(report.trials)} trials; scores from 0 to 1.{stopped}{rest}", ""]
+    columns = ["strategy", "candidate", "score", "n", "LM calls", "s"]
+    yield from _table(
+        columns,
+        ([one.stage, one.what, f"{one.score:.4f}", str(one.n), str(one.calls), f"{one.seconds:.1f}"] for one in shown),
+    )
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
+    for row in rows:
+        yield f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def _price(report: CompileReport, model: str) -> str:
+    return f"{report.costs[model]:.2f}" if model in report.costs else ""
