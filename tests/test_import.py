@@ -28,6 +28,7 @@ def test_the_public_names_are_pinned() -> None:
         "Prompted",
         "Steerable",
         "Vanilla",
+        "compile",
         "fake_lm",
         "load",
         "load_pool",
