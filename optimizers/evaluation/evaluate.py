@@ -92,8 +92,8 @@ def _evaluation(scored: Sequence[ScoredTask], store: Store, seed: int) -> Evalua
     versions = {name: metadata.version(name) for name in _PACKAGES}
     return Evaluation(
         tasks=tuple(map(_described, scored)),
-        rows=tuple(row for task in scored for row in task.rows()),
-        figures=tuple(figures for task in scored for figures in task.figures()),
+        rows=tuple(row for task in scored for row in task.rows),
+        figures=tuple(figures for task in scored for figures in task.figures),
         comparisons=corrected([comparison for task in scored for comparison in task.comparisons()]),
         tokens=tokens,
         costs={model: price for model, price in prices.items() if price is not None},
@@ -103,7 +103,7 @@ def _evaluation(scored: Sequence[ScoredTask], store: Store, seed: int) -> Evalua
 
 def _described(task: ScoredTask) -> EvaluatedTask:
     records, metric = task.plan.records, task.metric
-    figures = next(iter(task.figures()), None)
+    figures = next(iter(task.figures), None)
     return EvaluatedTask(
         name=task.plan.task,
         data=str(records.path),

@@ -64,6 +64,7 @@ class ScoredTask:
         """By method, the score of every record."""
         return {method: self.metric.rows(self.examples, found) for method, found in self.predictions.items()}
 
+    @cached_property
     def rows(self) -> list[EvaluatedRow]:
         """Every record by every method."""
         return [
@@ -72,6 +73,7 @@ class ScoredTask:
             for index, score in zip(self.plan.records.records, scores, strict=True)
         ]
 
+    @cached_property
     def figures(self) -> list[MethodFigures]:
         """The figures of every method."""
         return [
@@ -80,7 +82,7 @@ class ScoredTask:
                 method,
                 self.plan.digests[method],
                 self.metric.summary(self.examples, predictions, self.scores[method]),
-                sum(row.error is not None for row in self.rows() if row.method == method),
+                sum(row.error is not None for row in self.rows if row.method == method),
             )
             for method, predictions in self.predictions.items()
         ]

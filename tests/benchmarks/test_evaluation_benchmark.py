@@ -1,4 +1,4 @@
-"""The benchmark of evaluations asks the engine alone what the evaluation asked, and shows the ratio beside its target."""
+"""The benchmark of evaluations asks the engine alone what the evaluation asked, and shows the ratio and its target."""
 
 import os
 from collections import Counter
