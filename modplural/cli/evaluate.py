@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..optimizers.metrics import PairwiseJudge
     from ..programs.building import BuiltPool
     from ..programs.program import Program
+
+_logger = logging.getLogger(__name__)
 
 BASE = "base"
 """What `--judge` calls the base LLM."""
@@ -65,7 +68,7 @@ def evaluate(
     seed: SeedOption = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Rows under way at the same time; 32 if not given, fewer for slow servers."),
+        typer.Option(min=1, help="Rows under way at the same time; 32 if not given; a server may bear fewer."),
     ] = None,
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the rows that may fail before this command does.")
@@ -184,6 +187,11 @@ def _records(task: str, chosen: Chosen) -> RecordFile:
     from ..optimizers.evaluation import first_records
 
     records = load_task(task, chosen.data)
+    if records.bad:
+        count, first = len(records.bad), records.bad[0]
+        _logger.warning(
+            "%s: %d unreadable and left out, such as record %d (%s)", records.path, count, first.index, first.reason
+        )
     if chosen.split is not SplitName.ALL:
         records = getattr(split_records(records), chosen.split)
     return records if chosen.limit is None else first_records(records, chosen.limit)

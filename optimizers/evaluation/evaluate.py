@@ -82,7 +82,7 @@ def evaluate(
             for plan in plans
         ]
         found = _evaluation(scored, store, seed)
-    write_atomic(folder / RESULT, found.encoded())
+        write_atomic(folder / RESULT, found.encoded())
     return found
 
 

@@ -148,6 +148,16 @@ def test_a_split_or_all_of_a_file(run: Run, pool_file: Path, tmp_path: Path) -> 
     assert saved(tmp_path / "all")["tasks"][0]["split"] is None
 
 
+def test_unreadable_records_are_told(run: Run, pool_file: Path, tmp_path: Path) -> None:
+    question = {"options": ["Yes", "No"], "attribute": "low_ambiguity", "gold_distribution": [1, 0]}
+    rows = [{"id": number, "question": f"Is {number}?", **question} for number in range(9)]
+    (tmp_path / "records.json").write_text(json.dumps([*rows, {**rows[0], "options": "Yes"}]))
+    fixed = ("--task", TASK, "--pool", pool_file, "--method", "vanilla", "--output", tmp_path / "found")
+    result = run("evaluate", *fixed, "--data", tmp_path / "records.json")
+    assert result.exit_code == 0
+    assert "1 unreadable and left out, such as record 9 (key options" in " ".join(result.stderr.split())
+
+
 def test_a_seed_reaches_the_lms_and_asks_anew(evaluate: Run, found: Path, fakes: LMs) -> None:
     evaluate("--method", "vanilla")
     assert evaluate("--method", "vanilla", "--seed", 7).exit_code == 0
