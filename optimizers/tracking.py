@@ -133,7 +133,8 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=_artifact_location(client, name)))
+            root = artifact_root(client.tracking_uri)
+            return str(client.create_experiment(name, artifact_location=None if root is None else str(root / name)))
         except MlflowException:  # another process may have made it in the meantime
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -141,12 +142,25 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return str(found.experiment_id)
 
 
-def _artifact_location(client: MlflowClient, experiment: str) -> str | None:
-    """Beside a SQLite store; MLflow would put it into the current folder, and a server knows its own place."""
-    uri = client.tracking_uri
-    if not uri.startswith(_SQLITE):
+def store_uri() -> str:
+    """The address of the store that the environment names; it may hold a password.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    return str(tracking_client().tracking_uri)
+
+
+def shown_store() -> str:
+    """The address of the store, without passwords."""
+    return redacted(store_uri())
+
+
+def artifact_root(store: str) -> Path | None:
+    """The folder for files beside a SQLite store; None for other stores, which know their own place."""
+    if not store.startswith(_SQLITE):
         return None
-    return str(Path(uri.removeprefix(_SQLITE)).resolve().parent / ARTIFACTS / experiment)
+    return Path(store.removeprefix(_SQLITE)).resolve().parent / ARTIFACTS
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -55,14 +55,14 @@ def list_versions(
 ) -> None:
     """List the versions, the newest of each name first."""
     with registry_session() as terminal:
+        from ..optimizers.tracking import shown_store
         from ..optimizers.versions import versions as find_versions
-        from ..optimizers.versions.artifact import store
         from . import show
 
         with checking():
             found = find_versions(name)
         if not found:
-            terminal.notes.print(f"There are no versions in {store()} yet.", markup=False, soft_wrap=True)
+            terminal.notes.print(f"There are no versions in {shown_store()} yet.", markup=False, soft_wrap=True)
             return
         columns = ["version", "program", "aliases", "scored", "n", "records", "registered"]
         terminal.out.print(show.listing(columns, map(_row, found)))

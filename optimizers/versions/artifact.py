@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...programs.errors import redacted
 from ...programs.saving import MANIFEST, STATE
+from ..tracking import shown_store
 from .errors import VersionError
 
 if TYPE_CHECKING:
@@ -105,17 +106,10 @@ def fetched(uri: str) -> Iterator[Path]:
         try:
             folder = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{PROGRAM}", dst_path=work))
         except (MlflowException, OSError) as error:
-            raise VersionError(f"{uri} cannot be fetched from {store()}: {redacted(str(error))}") from error
+            raise VersionError(f"{uri} cannot be fetched from {shown_store()}: {redacted(str(error))}") from error
         if not (folder / MANIFEST).is_file():
             raise VersionError(
                 f"{uri} holds no saved program: there is no artifacts/{PROGRAM}/{MANIFEST} in it. Versions are made by"
                 " `modplural versions register`"
             )
         yield folder
-
-
-def store() -> str:
-    """The address of MLflow's store, without passwords."""
-    from mlflow import get_tracking_uri
-
-    return redacted(get_tracking_uri())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ...programs.saving import Manifest, read_manifest
-from ..tracking import TrackedDataset, TrackedRun, tracked_run, tracking_client
-from .artifact import PROGRAM, SCORES, fetched, store, write_model
+from ..tracking import TrackedDataset, TrackedRun, shown_store, tracked_run, tracking_client
+from .artifact import PROGRAM, SCORES, fetched, write_model
 from .errors import VersionError
 from .prompts import register_prompts
 from .scores import Scores
@@ -94,10 +94,15 @@ def versions(name: str | None = None) -> list[Version]:
         VersionError: There is none of that name.
     """
     client = tracking_client()
-    names = [model.name for model in client.search_registered_models() if KIND_TAG in model.tags]
+    names = sorted(_names(client))
     if name is not None and name not in names:
-        raise VersionError(f"no version is called {name!r} in {store()}; there is {', '.join(sorted(names)) or 'none'}")
-    found = [_version(client, one) for each in names if name in (None, each) for one in _search(client, each)]
+        raise VersionError(f"no version is called {name!r} in {shown_store()}; there is {', '.join(names) or 'none'}")
+    found = [
+        _version(client, one)
+        for each in names
+        if name in (None, each)
+        for one in client.search_model_versions(f"name='{each}'")
+    ]
     return sorted(found, key=lambda version: (version.name, -version.number))
 
 
@@ -120,7 +125,7 @@ def find(reference: str) -> Version:
         return _version(client, client.get_model_version_by_alias(name, alias))
     except MlflowException as error:
         there = ", ".join(f"{name}/{version.number}" for version in versions(name))
-        raise VersionError(f"there is no {reference} in {store()}; there is {there or 'none'}") from error
+        raise VersionError(f"there is no {reference} in {shown_store()}; there is {there or 'none'}") from error
 
 
 def scores_with_rows(version: Version) -> Scores | None:
@@ -183,8 +188,15 @@ def _ensure_registered(client: MlflowClient, name: str, program: str) -> None:
         )
 
 
-def _search(client: MlflowClient, name: str) -> list[Any]:
-    return list(client.search_model_versions(f"name='{name}'"))
+def _names(client: MlflowClient) -> Iterator[str]:
+    """What versions are called, page by page."""
+    token = None
+    while True:
+        page = client.search_registered_models(page_token=token)
+        yield from (model.name for model in page if KIND_TAG in model.tags)
+        token = page.token
+        if not token:
+            return
 
 
 def _version(client: MlflowClient, found: Any) -> Version:
