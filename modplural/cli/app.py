@@ -11,6 +11,7 @@ import typer
 
 from .ask import ask
 from .communities import communities
+from .compile import compile_program
 from .demo import demo
 from .evaluate import evaluate
 from .run import run
@@ -63,6 +64,7 @@ app.command()(ask)
 app.command()(run)
 app.command()(evaluate)
 app.command()(score)
+app.command("compile")(compile_program)
 app.add_typer(communities, name="communities")
 app.add_typer(versions, name="versions")
 app.command()(serve)
