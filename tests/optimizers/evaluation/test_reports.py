@@ -16,7 +16,8 @@ from modplural.optimizers.evaluation.report_content import make_report
 from modplural.optimizers.evaluation.report_files import report_json, write_reports
 from modplural.optimizers.evaluation.report_format import markdown_text
 from modplural.optimizers.faithfulness import Thresholds
-from modplural.optimizers.metrics import MissingExtraError
+from modplural.optimizers.metrics import MissingExtraError, PairwiseJudge
+from modplural.programs.engines.fake import fake_lm
 
 from .conftest import Words, World, dilemma, situation
 
@@ -269,3 +270,24 @@ def test_no_number_is_no_json(world: World, tmp_path: Path) -> None:
 )
 def test_markdown_is_escaped(text: object, written: str) -> None:
     assert str(markdown_text(text)) == written
+
+
+def test_judged_responses_are_reported_with_what_they_cover(world: World, tmp_path: Path) -> None:
+    judge = PairwiseJudge(fake_lm(likelihoods=lambda prompt, text: math.log(0.9 if "A" in text else 0.1)), "letters")
+    plans = [world.plan("overton-judge", [situation(n) for n in range(2)], "prompted", "modular")]
+    evaluation = evaluate(plans, tmp_path / "found", scorer=Words(), judge=judge)
+    (task,) = make_report(evaluation, plans, Words()).tasks
+    assert [dict(method.parts) for method in task.methods] == [{}, {}]
+    assert task.methods[1].values["Joy"].value == 1
+    page = write_reports(evaluation, plans, tmp_path / "r", Words())[1].read_text(encoding="utf-8")
+    assert "win score" in Page(page).text
+
+
+def test_a_question_with_one_option_is_in_no_share_and_no_extreme(world: World, tmp_path: Path) -> None:
+    only = {**opinion(9), "options": ["I stay."], "gold_distribution": [1.0]}
+    plans = [world.plan("steerable-opinionqa", [opinion(1), only], "vanilla")]
+    evaluation = found(plans, tmp_path)
+    (method,) = make_report(evaluation, plans).tasks[0].methods
+    assert [one.n for one in method.shares] == [1, 1]
+    assert [row.id for row in (*method.worst, *method.best)] == [1]
+    assert write_reports(evaluation, plans, tmp_path / "r")
