@@ -7,14 +7,14 @@ sentence of the response). A sentence that condenses a message is taken and hard
 to is taken by all and says nothing of any. So a community is reflected by the mean of both.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from ..programs.messages import Message
-from .metrics import Figure, Scorer, mean_figure, split_sentences
+from .metrics import Scorer, split_sentences
 from .metrics.scorers import Scores
 
 
@@ -89,42 +89,6 @@ class Faithfulness:
         return tuple(one.community for one in self.reflections if one.score < self.thresholds.dropped_below)
 
 
-@dataclass(frozen=True)
-class CommunityFigures:
-    """One community over many responses.
-
-    Attributes:
-        reflected: Mean reflection.
-        said: Mean of how much of its message is said.
-        taken: Mean of how much is taken from it.
-        dropped: Share of the responses that dropped it.
-        sentences: Mean number of sentences that it stands behind.
-    """
-
-    reflected: Figure
-    said: Figure
-    taken: Figure
-    dropped: Figure
-    sentences: Figure
-
-
-@dataclass(frozen=True)
-class FaithfulnessTable:
-    """Many responses together.
-
-    Attributes:
-        scorer: The scorer's name.
-        thresholds: As for each response.
-        communities: The figures of each community, in the order of the messages.
-        unsupported: Share of a response's sentences that nobody stands behind.
-    """
-
-    scorer: str
-    thresholds: Thresholds
-    communities: Mapping[str, CommunityFigures]
-    unsupported: Figure
-
-
 def faithfulness(
     response: str, messages: Sequence[Message], scorer: Scorer, thresholds: Thresholds = DEFAULT_THRESHOLDS
 ) -> Faithfulness:
@@ -158,60 +122,6 @@ def faithfulness(
         for place, text in enumerate(sentences)
     )
     return Faithfulness(scorer.name, thresholds, reflections, attributed)
-
-
-def faithfulness_table(
-    found: Sequence[Faithfulness], groups: Sequence[Hashable] | None = None
-) -> FaithfulnessTable | None:
-    """Put many responses together.
-
-    Args:
-        found: One for each response, of one scorer and its thresholds.
-        groups: For each response, the situation that it belongs to; each to one of its own where it is None.
-
-    Returns:
-        None where there is no response.
-
-    Raises:
-        ValueError: Scorers or thresholds differ, or there are more groups than responses, or fewer.
-    """
-    kinds = {(one.scorer, one.thresholds) for one in found}
-    if len(kinds) > 1:
-        raise ValueError(f"scores of different scorers or thresholds do not compare: {sorted(kinds)}")
-    if not kinds:
-        return None
-    ((scorer, thresholds),) = kinds
-    names = dict.fromkeys(reflection.community for one in found for reflection in one.reflections)
-    alone = [
-        float(np.mean([not sentence.communities for sentence in one.sentences])) if one.sentences else float("nan")
-        for one in found
-    ]
-    unsupported = mean_figure("share of sentences without a community", alone, groups, scorer=scorer)
-    return FaithfulnessTable(scorer, thresholds, {name: _community(name, found, groups) for name in names}, unsupported)
-
-
-def _community(name: str, found: Sequence[Faithfulness], groups: Sequence[Hashable] | None) -> CommunityFigures:
-    def figure(title: str, values: Sequence[float]) -> Figure:
-        return mean_figure(title, values, groups, scorer=found[0].scorer)
-
-    own = [next((part for part in one.reflections if part.community == name), None) for one in found]
-    nan = float("nan")
-    return CommunityFigures(
-        reflected=figure("reflected", [nan if part is None else part.score for part in own]),
-        said=figure("said", [nan if part is None else part.said for part in own]),
-        taken=figure("taken", [nan if part is None else part.taken for part in own]),
-        dropped=figure(
-            "dropped",
-            [nan if part is None else float(name in one.dropped) for part, one in zip(own, found, strict=True)],
-        ),
-        sentences=figure(
-            "sentences",
-            [
-                nan if part is None else float(sum(name in sentence.communities for sentence in one.sentences))
-                for part, one in zip(own, found, strict=True)
-            ],
-        ),
-    )
 
 
 def _follows(premises: Sequence[str], hypotheses: Sequence[str], scorer: Scorer) -> Scores:

@@ -12,14 +12,8 @@ from functools import cached_property
 import dspy
 
 from ..breakdown import breakdown, part_of
-from ..faithfulness import (
-    DEFAULT_THRESHOLDS,
-    Faithfulness,
-    FaithfulnessTable,
-    Thresholds,
-    faithfulness,
-    faithfulness_table,
-)
+from ..faithfulness import DEFAULT_THRESHOLDS, Faithfulness, Thresholds, faithfulness
+from ..faithfulness_table import FaithfulnessTable, faithfulness_table
 from ..metrics import Figure, Scorer, mean_figure, metric_for, value_coverage
 from .report_rows import ShownRow, messages_of, shown_row, worst_and_best
 from .report_shares import Shares, shares_of

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...programs.errors import redacted
-from ..tracking import tracked_run
+from ..tracking import TrackedDataset, tracked_run
 from .result import EvaluatedTask, Evaluation
 
 EXPERIMENT = "modplural-evaluation"
@@ -41,6 +41,8 @@ def log_evaluation(evaluation: Evaluation, reports: str | Path | None = None, *,
     """
     name = ", ".join(task.name for task in evaluation.tasks)
     with tracked_run(experiment, name, parameters(evaluation)) as run:
+        for task in evaluation.tasks:
+            run.log_dataset(TrackedDataset(task.name, task.digest, task.data, task.records), task.split or "all")
         run.log_metrics({name: value for name, value in metrics(evaluation) if math.isfinite(value)})
         if reports is not None:
             run.log_folder(Path(reports), "reports")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from modplural.optimizers.faithfulness import DEFAULT_THRESHOLDS, Thresholds, faithfulness, faithfulness_table
+from modplural.optimizers.faithfulness import DEFAULT_THRESHOLDS, Thresholds, faithfulness
 from modplural.optimizers.metrics import EmbeddingScorer
 from modplural.optimizers.metrics.scorers import Scores
 from modplural.programs.messages import Message
@@ -69,26 +69,6 @@ def test_what_makes_no_sense_is_refused() -> None:
         faithfulness("So.", [CARE], Entails(), Thresholds(1.5))
     with pytest.raises(ValueError, match="several messages of one community"):
         faithfulness("So.", [CARE, CARE], Entails())
-
-
-def test_many_responses_make_a_table() -> None:
-    one = faithfulness("Rules keep order. It depends.", [CARE, DUTY], Entails())
-    other = faithfulness(CARE.text, [CARE], Entails())
-    table = faithfulness_table([one, other], ["s1", "s2"])
-    assert table is not None
-    assert list(table.communities) == ["care", "duty"]
-    care, duty = table.communities.values()
-    assert (care.reflected.value, care.dropped.value, care.sentences.value, care.dropped.n) == (0.5, 0.5, 1, 2)
-    assert (duty.reflected.value, duty.dropped.value, duty.reflected.n, duty.reflected.groups) == (1, 0, 1, 1)
-    assert (table.unsupported.value, table.unsupported.scorer) == (0.25, "words")
-    assert (table.scorer, table.thresholds) == ("words", DEFAULT_THRESHOLDS)
-
-
-def test_a_table_is_of_one_scorer_and_threshold() -> None:
-    assert faithfulness_table([]) is None
-    found = [faithfulness("So.", [CARE], Entails(), Thresholds(share)) for share in (0.4, 0.5)]
-    with pytest.raises(ValueError, match="do not compare"):
-        faithfulness_table(found)
 
 
 def test_embeddings_find_the_community_that_was_dropped() -> None:

@@ -60,6 +60,7 @@ def test_a_run_holds_figures_digests_and_reports(world: World, tmp_path: Path, m
     assert run.data.metrics == pytest.approx(dict(metrics(found)))
     assert run.data.params["distributional-moralchoice/digest"] == plans[0].records.digest
     assert run.data.params["distributional-moralchoice/modular/program"] == plans[0].digests["modular"]
+    assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["distributional-moralchoice"]
     assert {Path(one.path).name for one in client.list_artifacts(run_id, "reports")} == {
         "report.md",
         "report.html",
