@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..data import RecordFile
     from ..optimizers.evaluation import Evaluation, Plan
-    from ..optimizers.metrics import PairwiseJudge
+    from ..optimizers.metrics import EmbeddingScorer, PairwiseJudge
     from ..programs.building import BuiltPool
     from ..programs.program import Program
 
@@ -47,6 +47,14 @@ class Chosen(NamedTuple):
     data: str | None
     split: SplitName
     limit: int | None
+
+
+class _Measures(NamedTuple):
+    """What `modplural.optimizers.evaluation.evaluate` scores and compares with."""
+
+    scorer: EmbeddingScorer
+    judge: PairwiseJudge | None
+    seed: int
 
 
 def evaluate(
@@ -80,21 +88,30 @@ def evaluate(
     export: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Gets the records with their answers, a file per method.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Gets reports: one page of HTML, Markdown, JSON and plots.")
+    ] = None,
 ) -> None:
     """Evaluate methods on tasks; the same command goes on with an evaluation that was interrupted."""
     with session() as terminal:
         from ..optimizers.evaluation import METHODS, WORKERS
         from ..optimizers.evaluation import export as write_answers
+        from ..optimizers.evaluation.report_files import write_reports
+        from ..optimizers.metrics import EmbeddingScorer
 
         with checking():
             built = _open(pool, seed)
             chosen = Chosen(data, split, limit)
             plans = _plans(_names(task), _names(method or METHODS), built, program, chosen, seed)
             pairwise = _judge(judge, built.base)
-        found = _evaluate(terminal, plans, output, workers or WORKERS, pairwise, seed or 0)
+        measures = _Measures(EmbeddingScorer(), pairwise, seed or 0)
+        found = _evaluate(terminal, plans, output, workers or WORKERS, measures)
         show_evaluation(terminal, found, output)
         if export is not None:
             write_answers(found, plans, export)
+        if report is not None:
+            page = next(path for path in write_reports(found, plans, report, measures.scorer) if path.suffix == ".html")
+            terminal.out.print(f"The report: {page}", markup=False, soft_wrap=True)
         if found.share_failed > max_failed:
             raise typer.Exit(FAILED)
 
@@ -117,9 +134,7 @@ def show_evaluation(terminal: Terminal, found: Evaluation, folder: Path) -> None
     terminal.out.print(f"All figures and rows: {folder / RESULT}", markup=False, soft_wrap=True)
 
 
-def _evaluate(
-    terminal: Terminal, plans: Sequence[Plan], output: Path, workers: int, judge: PairwiseJudge | None, seed: int
-) -> Evaluation:
+def _evaluate(terminal: Terminal, plans: Sequence[Plan], output: Path, workers: int, measures: _Measures) -> Evaluation:
     from ..optimizers import RunUsageError
     from ..optimizers.evaluation import evaluate as run
 
@@ -127,7 +142,7 @@ def _evaluate(
     try:
         with bars:
             return interruptible(
-                lambda: run(plans, output, workers=workers, judge=judge, seed=seed, on_progress=bars.show)
+                lambda: run(plans, output, workers=workers, on_progress=bars.show, **measures._asdict())
             )
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {output}; the same command goes on.", INTERRUPTED)

@@ -135,6 +135,15 @@ def test_answers_are_exported_in_the_common_format(evaluate: Run, tmp_path: Path
     assert all(sum(row["pred_distribution"]) == pytest.approx(1) for row in rows)
 
 
+def test_a_report_is_written_where_it_is_asked_for(evaluate: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    result = evaluate("--method", "prompted,modular", "--report", folder)
+    assert result.exit_code == 0, result.stderr
+    assert f"The report: {folder / 'report.html'}" in result.stdout
+    assert "modular" in (folder / "report.html").read_text(encoding="utf-8")
+    assert TASK in (folder / "report.md").read_text(encoding="utf-8")
+
+
 def test_a_split_or_all_of_a_file(run: Run, pool_file: Path, tmp_path: Path) -> None:
     question = {"options": ["Yes", "No"], "attribute": "low_ambiguity", "gold_distribution": [1, 0]}
     records = tmp_path / "records.json"
