@@ -5,8 +5,8 @@
 
 Four methods on three tasks of the sample, by the default pool. What reaches the engine is written down and then asked
 of it once more, all at once from threads: no program, no file, nobody who has to wait for a message. Both take turns,
-and the median ratio counts. Prints it beside its target, and fails where that is missed. The rate by CPU time stands below,
-for machines that have other work as well: it is all the same to it.
+and the median ratio counts. Prints it beside its target, and fails where that is missed. Below it stands the rate by
+CPU time, which other work on the machine changes little.
 """
 
 from __future__ import annotations
