@@ -47,7 +47,10 @@ class KeptJudge(PairwiseJudge):
     def prepare(self, pairs: Iterable[Pair], workers: int, on_verdict: Callable[[int], None]) -> None:
         """Judge many pairs at the same time, so that an engine can batch them; `on_verdict` is told how many are."""
         with ThreadPoolExecutor(workers, thread_name_prefix="modplural-judge") as pool:
-            futures = [pool.submit(copy_context().run, self.compare, *pair) for pair in pairs]
+            futures = [
+                pool.submit(copy_context().run, self.compare, pair.query, pair.response, pair.baseline)
+                for pair in pairs
+            ]
             try:
                 for number, future in enumerate(as_completed(futures), start=1):
                     future.result()
