@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-_LOUD = ("dspy", "gepa")
+_LOUD = ("dspy", "gepa", "optuna")
 
 _logger = logging.getLogger(__name__)
 

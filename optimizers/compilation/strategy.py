@@ -143,7 +143,8 @@ def adopt(student: Program, found: Program) -> Program:
     pool = getattr(found, "pool", None)
     if isinstance(pool, CommunityPool):  # whose weights a frozen copy does not show among its parameters
         learned["pool.weights"] = pool.weights.dump_state()
-    copied.load_state({**copied.dump_state(), **learned})
+    own = copied.dump_state()
+    copied.load_state({name: learned.get(name, state) for name, state in own.items()})
     return copied
 
 
