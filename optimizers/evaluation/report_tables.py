@@ -71,7 +71,11 @@ def token_table(evaluation: Evaluation) -> Table | None:
         ]
         for model, tokens in evaluation.tokens.items()
     ]
-    return Table("Asked so far", ["LM", "calls", "tokens in", "tokens out", "price"], rows)
+    return Table(
+        "Asked of LMs so far, answers from DSPy's cache left out",
+        ["LM", "calls", "tokens in", "tokens out", "price"],
+        rows,
+    )
 
 
 def failure_table(evaluation: Evaluation) -> Table | None:
