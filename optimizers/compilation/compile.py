@@ -26,7 +26,7 @@ from ..answering import sole_writer
 from ..evaluation.usage import Tokens, Usage, cost
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
-from ..metrics import Comparison, EmbeddingScorer, Scorer, TaskMetric, compare, metric_for
+from ..metrics import Comparison, EmbeddingScorer, Figure, Scorer, TaskMetric, compare, metric_for
 from .bench import THREADS, Bench, Row
 from .budget import Budget
 from .estimate import Estimate, estimate
@@ -239,11 +239,12 @@ class _Job:
 
     def part(self, part: Part, before: Sequence[Row], after: Sequence[Row]) -> PartReport:
         """Figures of one part."""
-        figures = [
-            self.metric.summary(part.examples, [row.prediction for row in rows], [row.score for row in rows])
-            for rows in (before, after)
-        ]
-        return PartReport(part.name, part.digest, len(part.examples), *figures, self._compare(after, before, part))
+
+        def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
+            return self.metric.summary(part.examples, [row.prediction for row in rows], [row.score for row in rows])
+
+        comparison = self._compare(after, before, part)
+        return PartReport(part.name, part.digest, len(part.examples), figures(before), figures(after), comparison)
 
     def _save(self, folder: Path, compiled: Compiled) -> None:
         compiled.program.save(folder / PROGRAM)

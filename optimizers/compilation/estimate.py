@@ -14,6 +14,8 @@ from ..evaluation.usage import Tokens, Usage, cost
 PROMPT_CALL = Tokens(1, 2000, 400)
 """What a call that has instructions written takes, roughly: a description, a few examples, and a paragraph."""
 
+_MODELS_SHOWN = 2
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -37,7 +39,9 @@ class Estimate:
         return sum(tokens.calls for tokens in self.tokens.values())
 
     def __str__(self) -> str:
-        calls = ", ".join(f"{tokens.calls} of {model}" for model, tokens in self.tokens.items())
+        most = sorted(self.tokens.items(), key=lambda pair: -pair[1].calls)
+        calls = ", ".join(f"{tokens.calls} of {model}" for model, tokens in most[:_MODELS_SHOWN])
+        calls += f", and {len(most) - _MODELS_SHOWN} LMs more" if len(most) > _MODELS_SHOWN else ""
         tokens = sum(tokens.input + tokens.output for tokens in self.tokens.values())
         known = f", {tokens:,} tokens" if tokens else ""
         price = f", about ${sum(self.costs.values()):.2f}" if self.costs else ""

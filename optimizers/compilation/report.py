@@ -117,8 +117,8 @@ def learned_text(program: dspy.Module) -> str:
 
 def diff_of(before: dspy.Module, after: dspy.Module) -> str:
     """What one program has learned and the other has not, as a unified diff; empty where they are the same."""
-    texts = [learned_text(program).splitlines() for program in (before, after)]
-    return "\n".join(difflib.unified_diff(*texts, "before", "after", lineterm="", n=1))
+    old, new = (learned_text(program).splitlines() for program in (before, after))
+    return "\n".join(difflib.unified_diff(old, new, "before", "after", lineterm="", n=1))
 
 
 def _predictor_lines(predictor: dspy.Predict) -> list[str]:

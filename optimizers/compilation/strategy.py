@@ -24,7 +24,7 @@ class Work(NamedTuple):
     answers: int
     prompt_calls: int = 0
 
-    def __add__(self, other: object) -> Work:  # type: ignore[override]
+    def __add__(self, other: object) -> Work:
         if not isinstance(other, Work):
             return NotImplemented
         return Work(self.answers + other.answers, self.prompt_calls + other.prompt_calls)

@@ -45,7 +45,7 @@ def test_overton_hears_which_values_were_missed_and_who_was_ignored() -> None:
     )
     kept = [{"community": message.community, "text": message.text} for message in messages]
     whole = dspy.Prediction(
-        response="Promises bind: a promise does. Sparing feelings is gentle; gentle words spare feelings, comfort people.",
+        response="Promises bind: a promise does. Sparing feelings, gentle words comfort people.",
         messages=kept,
     )
     assert said("overton-vk", example, whole, Same()).endswith("No value was missed. No community was ignored.")
