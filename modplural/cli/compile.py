@@ -64,7 +64,9 @@ def compile_program(
     data: Annotated[
         str | None, typer.Option(metavar="FILE|ID", help="The records; the sample that comes along if not given.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many records of each part only.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many records of each part only, drawn by the seed.")
+    ] = None,
     scorer: Annotated[
         str | None, typer.Option(metavar="NAME", help="What scores value coverage, as for 'modplural score'.")
     ] = None,

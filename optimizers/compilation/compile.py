@@ -91,7 +91,7 @@ def compile(
         prompt_lm: A capable LM that writes instructions, for the strategies that need or can use one.
         scorer: What scores value coverage; sentence embeddings where it is None.
         metric: Another metric than the task's own.
-        limit: The first so many examples of each part only.
+        limit: So many examples of each part only, drawn by the seed.
         seed: Of everything random.
         threads: Rows under way at the same time.
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
@@ -107,7 +107,7 @@ def compile(
     limits = Budget(budget, max_calls)
     kinds = strategies_named(strategy)
     find_task(task)
-    parts = parts_of(task, data, limit)
+    parts = parts_of(task, data, limit, seed)
     _check_fit(program, parts)
     if metric is None:
         scorer = scorer or EmbeddingScorer()

@@ -6,6 +6,7 @@ knows records; it must not know programs.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +42,14 @@ class Parts:
     test: Part
 
 
-def parts_of(task: str, data: RecordFile | str | Path | None = None, limit: int | None = None) -> Parts:
+def parts_of(task: str, data: RecordFile | str | Path | None = None, limit: int | None = None, seed: int = 0) -> Parts:
     """Load and part the records of a task.
 
     Args:
         task: A name in `modplural.data.TASKS`.
         data: Records, or where they are; see `load_task`.
-        limit: The first so many examples of each part only.
+        limit: So many examples of each part only, drawn from all of it: files are often sorted by what is easy.
+        seed: Of the draw; the parts themselves are the same for every seed.
 
     Raises:
         RunUsageError: One of the parts is empty.
@@ -58,7 +60,7 @@ def parts_of(task: str, data: RecordFile | str | Path | None = None, limit: int 
     records = data if isinstance(data, RecordFile) else load_task(task, data)
     if records.task.name != task:
         raise RunUsageError(f"{records.path} holds records of {records.task.name}, and {task} was to be compiled")
-    found = [_part(split, limit) for split in split_records(records)]
+    found = [_part(split, limit, seed) for split in split_records(records)]
     for part in found:
         if not part.examples:
             raise RunUsageError(
@@ -67,6 +69,9 @@ def parts_of(task: str, data: RecordFile | str | Path | None = None, limit: int 
     return Parts(task, str(records.path), *found)
 
 
-def _part(split: Split, limit: int | None) -> Part:
+def _part(split: Split, limit: int | None, seed: int) -> Part:
     asked = [record.example() for record in split.records.values() if record.settled() is None]
-    return Part(split.name, split.digest, asked[:limit])
+    if limit is not None and limit < len(asked):
+        places = random.Random(seed).sample(range(len(asked)), limit)
+        asked = [asked[place] for place in sorted(places)]
+    return Part(split.name, split.digest, asked)

@@ -10,6 +10,7 @@ import pytest
 import modplural
 from modplural.data import RecordFile, load_task, split_records
 from modplural.optimizers.compilation import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled, Estimate, Trial, compile
+from modplural.optimizers.compilation.parts import parts_of
 from modplural.optimizers.evaluation.usage import Tokens
 from modplural.optimizers.journal import RunUsageError
 from modplural.optimizers.metrics import TaskMetric
@@ -46,11 +47,29 @@ def test_a_better_program_is_kept_and_scored_once_on_test(overton: Overton, tmp_
 def test_test_records_are_asked_about_only_after_the_last_trial(overton: Overton) -> None:
     asked: list[int] = []
     compiled(overton, on_trial=lambda trial: asked.append(len(overton.base.engine.prompts)))
-    queries = [example.query for example in split_records(load_task("overton-vk")).test.examples()[:LIMIT]]
+    queries = [example.query for example in parts_of("overton-vk", limit=LIMIT).test.examples]
     places = [
         place for place, prompt in enumerate(overton.base.engine.prompts) if any(query in prompt for query in queries)
     ]
     assert min(places) >= asked[-1]
+
+
+def test_a_limit_draws_from_all_of_a_part() -> None:
+    whole, some, others = (
+        parts_of("overton-vk"),
+        parts_of("overton-vk", limit=6),
+        parts_of("overton-vk", limit=6, seed=1),
+    )
+    for name in ("train", "dev", "test"):
+        kept = [example.query for example in getattr(some, name).examples]
+        every = [example.query for example in getattr(whole, name).examples]
+        assert len(kept) == 6
+        assert kept == [query for query in every if query in kept]
+        assert kept != every[:6]
+        assert getattr(some, name).digest == getattr(whole, name).digest == getattr(others, name).digest
+    assert some.dev.examples != others.dev.examples
+    splits = split_records(load_task("overton-vk"))
+    assert whole.test.examples == splits.test.examples()
 
 
 def test_everything_is_written(overton: Overton, tmp_path: Path) -> None:
