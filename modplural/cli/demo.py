@@ -9,8 +9,9 @@ from importlib.resources import as_file
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .adjusting import Changes, adjust
 from .ask import answer
-from .options import DEFAULT_POOL, ModeName, lms_of, make_program
+from .options import DEFAULT_POOL, ModeName, SynthesisName, lms_of, make_program
 from .run import run_records
 from .session import Terminal, session
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _TASK = "distributional-moralchoice"
 _RECORDS = 2
+_SYNTHESIS = SynthesisName.PER_MESSAGE  # a joint synthesis by so small a base loses what the communities said
 
 
 def demo() -> None:
@@ -29,6 +31,7 @@ def demo() -> None:
     started = time.monotonic()
     with session() as terminal:
         programs = {mode: make_program(mode, None, None, DEFAULT_POOL, None) for mode in ModeName}
+        adjust(programs[ModeName.OVERTON], Changes(synthesis=_SYNTHESIS))
         for program in programs.values():
             for lm in lms_of(program):
                 lm.cache = False  # what an earlier demo was told would show nothing
@@ -50,7 +53,7 @@ def demo() -> None:
 def _questions() -> Iterator[tuple[ModeName, Question]]:
     from ..programs.question import Question
 
-    yield ModeName.OVERTON, Question("May I read the diary of my teenage daughter?")
+    yield ModeName.OVERTON, Question("Should a school ban mobile phones?")
     yield ModeName.STEERABLE, Question("Should I tell my boss that a colleague steals?", attribute="loyalty")
     yield (
         ModeName.DISTRIBUTIONAL,
@@ -61,7 +64,8 @@ def _questions() -> Iterator[tuple[ModeName, Question]]:
 def _command(mode: ModeName, question: Question) -> list[str]:
     attribute = [] if question.attribute is None else ["--attribute", question.attribute]
     options = [part for option in question.options or () for part in ("--option", option)]
-    return ["modplural", "ask", question.query, "--mode", mode, *attribute, *options]
+    synthesis = ["--synthesis", _SYNTHESIS] if mode is ModeName.OVERTON else []
+    return ["modplural", "ask", question.query, "--mode", mode, *synthesis, *attribute, *options]
 
 
 def _announce(terminal: Terminal, command: Sequence[str]) -> None:
