@@ -56,7 +56,9 @@ def test_a_model_is_no_adapter(tiny_model: Path) -> None:
 
 
 def test_an_adapter_that_is_nowhere_says_what_would_do() -> None:
-    with pytest.raises(WeightsError, match=r"no LoRA adapter 'cares': .* \(authority, care, .*\), an existing folder .* hub id"):
+    with pytest.raises(
+        WeightsError, match=r"no LoRA adapter 'cares': .* \(authority, care, .*\), an existing .* hub id"
+    ):
         resolve_adapter("cares")
 
 
