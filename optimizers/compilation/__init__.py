@@ -4,7 +4,7 @@ from .bench import Bench
 from .budget import EFFORTS, Budget
 from .compile import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled, compile
 from .estimate import Estimate
-from .objective import MetricFailedError
+from .hopeless import MetricFailedError, PromptLMFailedError
 from .report import CompileReport, PartReport
 from .report_text import markdown
 from .strategies import STRATEGIES, strategies_named
@@ -25,6 +25,7 @@ __all__ = [
     "Estimate",
     "MetricFailedError",
     "PartReport",
+    "PromptLMFailedError",
     "Strategy",
     "Trial",
     "Work",

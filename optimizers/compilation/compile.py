@@ -31,7 +31,7 @@ from .bench import THREADS, Bench, Row
 from .budget import Budget
 from .estimate import Estimate, estimate
 from .feedback import feedback_for
-from .objective import HopelessMetric, metric_failed
+from .hopeless import Hopeless
 from .parts import Part, Parts, parts_of
 from .report import CompileReport, PartReport, diff_of
 from .report_text import markdown
@@ -102,6 +102,7 @@ def compile(
         RunUsageError: The program, the task, the data or the output do not fit one another.
         ValueError: An argument makes no sense, or a strategy cannot do anything with such a program.
         MetricFailedError: The metric fails on most predictions.
+        PromptLMFailedError: The LM that writes instructions writes none that can be used.
         RunError: The program fails on all records, or the budget is spent before anything was compared.
     """
     limits = Budget(budget, max_calls)
@@ -164,8 +165,8 @@ class _Job:
         try:
             with bench.ledger.watching():
                 found = self._search(bench, strategies, told)
-        except HopelessMetric as halt:
-            raise metric_failed(self.metric, halt) from halt.cause
+        except Hopeless as halt:
+            raise halt.error from halt.__cause__
         compiled = found.report(self, bench, time.monotonic() - started)
         if self.folder is not None:
             self._save(self.folder, compiled)

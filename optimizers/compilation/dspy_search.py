@@ -26,7 +26,7 @@ class DspySearch(Strategy):
 
         DSPy's global LM is the base LLM meanwhile: optimizers draw further samples with copies of it.
         """
-        listener = _Listener(self, valset)
+        listener = _Listener(self, student.deepcopy(), valset)
         with self.bench.ledger.watching(listener), dspy.context(lm=student.base), quiet():
             return self.optimize(student, trainset, valset)
 
@@ -44,11 +44,11 @@ class DspySearch(Strategy):
 class _Listener(BaseCallback):
     """Makes a trial of each of DSPy's evaluations."""
 
-    def __init__(self, strategy: DspySearch, valset: list[dspy.Example]) -> None:
+    def __init__(self, strategy: DspySearch, student: Program, valset: list[dspy.Example]) -> None:
         self._strategy = strategy
+        self._student = student
         self._valset = valset
         self._begun: dict[str, tuple[Program, int, float]] = {}
-        self._count = 0
 
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         # A copy: optimizers go on changing the program that they evaluate.
@@ -59,9 +59,19 @@ class _Listener(BaseCallback):
         program, calls, started = self._begun.pop(call_id)
         if exception is not None:
             return
-        self._count += 1
         bench, n, score = self._strategy.bench, len(outputs.results), outputs.score / 100
         spent, seconds = bench.ledger.calls - calls, time.monotonic() - started
-        bench.note(Trial(self._strategy.name, f"candidate {self._count}", score, n, spent, seconds))
+        bench.note(Trial(self._strategy.name, _changes(self._student, program), score, n, spent, seconds))
         if [example for example, *_ in outputs.results] == self._valset:
             self._strategy.offer(score, program)
+
+
+def _changes(student: Program, candidate: Program) -> str:
+    """What a candidate has that the student has not, in a few words."""
+    before, changes = dict(student.named_predictors()), list[str]()
+    for name, predictor in candidate.named_predictors():
+        if predictor.demos != before[name].demos:
+            changes.append(f"{name}: {len(predictor.demos)} demos")
+        if predictor.signature.instructions != before[name].signature.instructions:
+            changes.append(f"{name}: {predictor.signature.instructions}")
+    return "; ".join(changes) or "as it was"

@@ -6,13 +6,17 @@ begins anew, and LMs answer from DSPy's cache what they were asked before.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import dspy
 from dspy.teleprompt import GEPA
+from dspy.teleprompt.gepa import InstructionProposer
 
+from ...programs.errors import reason
 from ...programs.program import Program
 from .dspy_search import DspySearch
+from .hopeless import PromptLMFailedError, Watch
 from .objective import Explained
 from .strategy import Work
 
@@ -38,6 +42,7 @@ class Gepa(DspySearch):
             max_metric_calls=self._answers(len(valset)),
             reflection_minibatch_size=_MINIBATCH,
             reflection_lm=self.prompt_lm,
+            instruction_proposer=_Proposer(self.prompt_lm),
             num_threads=self.bench.threads,
             seed=self.bench.seed,
         )
@@ -47,3 +52,24 @@ class Gepa(DspySearch):
         """The student on the dev examples, and for each candidate two minibatches and the dev examples once."""
         effort = self.bench.budget.effort
         return dev + effort.candidates * effort.rounds * (2 * _MINIBATCH + dev)
+
+
+class _Proposer(InstructionProposer):
+    """GEPA's own, watched: GEPA goes on without a proposal where the LM fails, and would say nothing at the end."""
+
+    def __init__(self, lm: dspy.LM) -> None:
+        super().__init__()
+        self._lm = lm
+        self._watch = Watch(self._told)
+
+    def __call__(
+        self, candidate: dict[str, str], reflective_dataset: Mapping[str, Any], components_to_update: list[str]
+    ) -> dict[str, str]:
+        ask = super().__call__
+        return self._watch(lambda: ask(candidate, reflective_dataset, components_to_update))
+
+    def _told(self, error: Exception) -> PromptLMFailedError:
+        return PromptLMFailedError(
+            f"the LM that writes instructions wrote none that can be used ({reason(error, self._lm)}); give another"
+            " one, or use 'instructions', which needs none"
+        )

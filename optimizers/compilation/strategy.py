@@ -14,8 +14,8 @@ from dspy.teleprompt.teleprompt import Teleprompter
 from ...programs.pool import CommunityPool
 from ...programs.program import Program
 from .bench import Bench
+from .hopeless import Hopeless
 from .ledger import BudgetSpent
-from .objective import HopelessMetric, metric_failed
 
 
 class Work(NamedTuple):
@@ -91,6 +91,7 @@ class Strategy(Teleprompter):
         Raises:
             ValueError: See `check`; or there are no examples, or a teacher, which no strategy of ours has a use for.
             MetricFailedError: The metric fails on most predictions.
+            PromptLMFailedError: The LM that writes instructions writes none that can be used.
             RunError: The program fails on all examples.
         """
         if teacher is not None or not trainset:
@@ -103,8 +104,8 @@ class Strategy(Teleprompter):
         except BudgetSpent:
             self.stopped = True
             found = student if self._best is None else self._best.program
-        except HopelessMetric as halt:
-            raise metric_failed(self.bench.metric, halt) from halt.cause
+        except Hopeless as halt:
+            raise halt.error from halt.__cause__
         return adopt(student, found)
 
     def search(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:

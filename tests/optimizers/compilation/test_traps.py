@@ -6,7 +6,7 @@ from collections.abc import Callable
 import dspy
 import pytest
 
-from modplural.optimizers.compilation import STRATEGIES, MetricFailedError, compile
+from modplural.optimizers.compilation import STRATEGIES, MetricFailedError, PromptLMFailedError, compile
 from modplural.optimizers.compilation.strategy import adopt, frozen
 from modplural.optimizers.journal import RunError
 from modplural.optimizers.metrics import TaskMetric
@@ -31,9 +31,7 @@ def test_a_metric_that_always_raises_raises(
     name: str, overton: Overton, make_bench: MakeBench, prompt_lm: dspy.LM
 ) -> None:
     strategy = STRATEGIES[name](make_bench(broken(fails), prompt_lm=prompt_lm))
-    with pytest.raises(
-        MetricFailedError, match=r"the metric of overton-vk keeps failing \(KeyError: 'no such field'\)"
-    ):
+    with pytest.raises(MetricFailedError, match=r"the metric of overton-vk fails \(KeyError: 'no such field'\)"):
         strategy.compile(overton, trainset=situations(8), valset=situations(6))
 
 
@@ -50,8 +48,18 @@ def test_a_metric_that_fails_once_does_not_end_anything(
 
     bench = make_bench(broken(row), prompt_lm=prompt_lm)
     found = STRATEGIES[name](bench).compile(overton, trainset=situations(8), valset=situations(14)[8:])
-    assert bench.objective.failed == 1
+    assert bench.objective.watch.failed == 1
     assert bench.goodness(bench.score(found, situations(20)[14:])) == 1
+
+
+@pytest.mark.parametrize("reply", ["no JSON", ConnectionError("nobody there")])
+@pytest.mark.parametrize("name", ["mipro", "copro", "gepa"])
+def test_a_prompt_lm_that_writes_nothing_of_use_is_told_so(
+    name: str, reply: str | Exception, overton: Overton, make_bench: MakeBench
+) -> None:
+    lm = fake_lm({"": reply}, name="prompt", num_retries=0)
+    with pytest.raises((PromptLMFailedError, dspy.utils.exceptions.DSPyError), match=r"no JSON|nobody there"):
+        STRATEGIES[name](make_bench(prompt_lm=lm)).compile(overton, trainset=situations(8), valset=situations(6))
 
 
 def test_a_program_that_fails_everywhere_is_told_so(overton: Overton, make_bench: MakeBench) -> None:
