@@ -4,8 +4,10 @@ The environment variables are set before anything that reads them at import; so 
 """
 
 import os
+import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +96,39 @@ def tiny_adapters(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     for seed, (name, (rank, modules)) in enumerate(TINY_ADAPTERS.items()):
         _save_tiny_adapter(root / name, tiny_model, rank=rank, modules=modules, seed=seed)
     return {name: root / name for name in TINY_ADAPTERS}
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with MLflow's tables and nothing in them, because making these takes seconds."""
+    from mlflow import MlflowClient
+
+    from modplural.optimizers.versions.artifact import quiet_pyfunc
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        MlflowClient(f"sqlite:///{file}").search_experiments()
+    with quiet_pyfunc():
+        import mlflow.pyfunc  # noqa: F401 - warns of itself when it is imported first
+    return file
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with a store of its own."""
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(empty_store, project / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    monkeypatch.chdir(project)
+    from mlflow.tracing import reset
+
+    reset()  # or traces would go to the store of the test before
+    return project
 
 
 def _save_tiny_model(folder: Path, seed: int = 0) -> None:

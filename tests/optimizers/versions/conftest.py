@@ -1,48 +1,17 @@
-"""What the tests of versions share: a store of their own, and saved programs whose LMs are on nobody's server."""
+"""What the tests of versions share: saved programs whose LMs are on nobody's server, and scores."""
 
-import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dspy
 import pytest
 
 from modplural.optimizers.versions import RowScore, Scores
-from modplural.optimizers.versions.artifact import quiet_pyfunc
 from modplural.programs.community import CommunityLM
 from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool
 
 Save = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with MLflow's tables and nothing in them, because making these takes seconds."""
-    from mlflow import MlflowClient
-
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        MlflowClient(f"sqlite:///{file}").search_experiments()
-    with quiet_pyfunc():
-        import mlflow.pyfunc  # noqa: F401 - warns of itself when it is imported first
-    return file
-
-
-@pytest.fixture
-def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project folder with a store of its own."""
-    project = tmp_path / "project"
-    project.mkdir()
-    shutil.copy(empty_store, project / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
-    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    monkeypatch.chdir(project)
-    yield project
 
 
 @pytest.fixture
