@@ -2,9 +2,10 @@
 
 from .bench import Bench
 from .budget import EFFORTS, Budget
-from .compile import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled, compile
+from .compile import compile
 from .estimate import Estimate
 from .hopeless import MetricFailedError, PromptLMFailedError
+from .job import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled
 from .report import CompileReport, PartReport
 from .report_text import markdown
 from .strategies import STRATEGIES, strategies_named
