@@ -14,7 +14,7 @@ from .session import INTERRUPTED, Terminal, WrongUsageError, checking, described
 if TYPE_CHECKING:
     import dspy
 
-    from ..optimizers.compilation import Compiled, CompileReport, PartReport, Trial
+    from ..optimizers.compilation import Compiled, CompileReport, Estimate, PartReport, Trial
     from ..programs.program import Program
 
 
@@ -109,6 +109,7 @@ def _rows(part: PartReport) -> list[list[str]]:
 
 def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled:
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ..optimizers import RunUsageError
     from ..optimizers.compilation import compile
@@ -116,7 +117,14 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
     from ..optimizers.scorer_names import scorer_named
 
     # A console of its own: while DSPy's optimizers run, what is printed to the process's streams is taken away.
-    notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False, stderr=False)
+    notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False)
+    columns = (TextColumn("LM calls, at most"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=notes, disable=not terminal.notes.is_terminal)
+    calls = progress.add_task("", total=None)
+
+    def expect(found: Estimate) -> None:
+        notes.print(f"Expected: {found}.", markup=False, soft_wrap=True)
+        progress.update(calls, total=found.calls)
 
     def tell(trial: Trial) -> None:
         notes.print(
@@ -127,24 +135,26 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
         )
 
     try:
-        return interruptible(
-            lambda: compile(
-                student,
-                chosen.task,
-                strategy=chosen.strategy,
-                data=chosen.data,
-                budget=chosen.budget,
-                max_calls=chosen.max_calls,
-                prompt_lm=chosen.prompt_lm,
-                scorer=None if chosen.scorer is None else scorer_named(chosen.scorer),
-                limit=chosen.limit,
-                seed=chosen.seed,
-                threads=chosen.threads or THREADS,
-                output=chosen.output,
-                on_estimate=lambda found: notes.print(f"Expected: {found}.", markup=False, soft_wrap=True),
-                on_trial=tell,
+        with progress:
+            return interruptible(
+                lambda: compile(
+                    student,
+                    chosen.task,
+                    strategy=chosen.strategy,
+                    data=chosen.data,
+                    budget=chosen.budget,
+                    max_calls=chosen.max_calls,
+                    prompt_lm=chosen.prompt_lm,
+                    scorer=None if chosen.scorer is None else scorer_named(chosen.scorer),
+                    limit=chosen.limit,
+                    seed=chosen.seed,
+                    threads=chosen.threads or THREADS,
+                    output=chosen.output,
+                    on_estimate=expect,
+                    on_trial=tell,
+                    on_call=lambda: progress.advance(calls),
+                )
             )
-        )
     except KeyboardInterrupt:
         leave(f"Interrupted. What was tried is in {chosen.output}; the same command goes on.", INTERRUPTED)
     except (RunUsageError, ValueError, FileExistsError, NotADirectoryError, PermissionError) as error:

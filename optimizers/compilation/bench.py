@@ -80,6 +80,7 @@ class Bench:
         threads: int = THREADS,
         log: TrialLog | None = None,
         on_trial: Callable[[Trial], None] | None = None,
+        on_call: Callable[[], None] | None = None,
     ) -> None:
         """Set the bench up; see the class."""
         self.metric = metric
@@ -91,7 +92,7 @@ class Bench:
         self.seed = seed
         self.threads = threads
         self.log = log or TrialLog()
-        self.ledger = Ledger(self.log.usage)
+        self.ledger = Ledger(self.log.usage, on_call)
         self.on_trial = on_trial or _ignore
 
     def answer(self, program: Program, examples: Examples) -> list[Row]:

@@ -48,6 +48,7 @@ def compile(
     output: str | Path | None = None,
     on_estimate: Callable[[Estimate], None] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
+    on_call: Callable[[], None] | None = None,
 ) -> Compiled:
     """Make a program better at a task.
 
@@ -68,6 +69,7 @@ def compile(
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
         on_estimate: Told what it will cost, before more than one record was answered.
         on_trial: Told of every candidate that was scored.
+        on_call: Told of every LM call, in its thread; the estimate says how many there will be at most.
 
     Raises:
         RunUsageError: The program, the task, the data or the output do not fit one another.
@@ -87,7 +89,7 @@ def compile(
     folder = None if output is None else Path(output)
     settings = _settings(program, parts, strategy, limits, prompt_lm, limit, seed)
     job = Job(program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings)
-    told = Told(on_estimate or _ignore, on_trial or _ignore)
+    told = Told(on_estimate or _ignore, on_trial or _ignore, on_call or _ignore)
     if folder is None:
         return job.run(told)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,5 +139,5 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """Listen to nothing."""

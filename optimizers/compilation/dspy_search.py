@@ -7,15 +7,23 @@ and the best program so far where the budget ends a search. This file must not k
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import dspy
+import numpy as np
 from dspy.utils.callback import BaseCallback
 
 from ...programs.program import Program
 from .quiet import quiet
 from .strategy import Strategy
 from .trials import Trial
+
+BEST = 0.25
+"""Share of the student's own answers to train examples that are good enough for demos, whatever they score."""
+
+DemoMetric = Callable[..., float]
+"""Scores an answer; where there is a trace, it says by 1 or 0 whether to make a demo of it."""
 
 
 class DspySearch(Strategy):
@@ -33,6 +41,23 @@ class DspySearch(Strategy):
     def optimize(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Run the optimizer."""
         raise NotImplementedError(f"{type(self).__name__} says nothing about its optimizer")
+
+    def demo_metric(self, student: Program, trainset: list[dspy.Example]) -> DemoMetric:
+        """The objective, which finds an answer good enough for a demo also where it is one of the student's best.
+
+        What counts as good in itself may be out of a small LM's reach; then there would be no demos at all.
+        """
+        objective, metric = self.bench.objective, self.bench.metric
+        scores = [self.bench.goodness([score]) for score in self.bench.score(student, trainset)]
+        least = float(np.quantile(scores, 1 - BEST))
+
+        def judge(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+            score = objective(example, prediction)
+            if trace is None:
+                return score
+            return float(metric(example, prediction, trace) or score >= least > min(scores))
+
+        return judge
 
     @property
     def prompt_lm(self) -> dspy.LM:

@@ -16,20 +16,20 @@ _LABELS_ONLY = -2
 
 
 class Bootstrap(DspySearch):
-    """Tries sets of demos: answers to train examples that the metric finds good enough."""
+    """Tries sets of demos: answers to train examples that are good, or among the best that the student gave."""
 
     name: ClassVar = "bootstrap"
 
     def work(self, student: Program, train: int, dev: int) -> Work:
-        """Every set bootstrapped on all train examples at the most, and scored on the dev examples."""
+        """Train examples once, every set bootstrapped on all of them at the most, and scored on the dev examples."""
         sets = 1 + self.bench.budget.effort.candidates
-        return Work(sets * train + (sets + 1) * dev)
+        return Work((1 + sets) * train + (1 + sets) * dev)
 
     def optimize(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Run the optimizer."""
         effort = self.bench.budget.effort
         optimizer = BootstrapFewShotWithRandomSearch(
-            metric=self.bench.objective,
+            metric=self.demo_metric(student, trainset),
             max_bootstrapped_demos=effort.demos,
             max_labeled_demos=0,
             num_candidate_programs=effort.candidates,

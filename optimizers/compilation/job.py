@@ -48,10 +48,11 @@ class Compiled(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Who is told of the estimate and of every trial."""
+    """Who is told of the estimate, of every trial and of every LM call."""
 
     estimate: Callable[[Estimate], None]
     trial: Callable[[Trial], None]
+    call: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Job:
             threads=self.threads,
             log=log,
             on_trial=told.trial,
+            on_call=told.call,
         )
         strategies = [kind(bench) for kind in self.kinds]
         for strategy in strategies:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,9 +30,10 @@ class BudgetSpent(Halt):
 class Ledger(UsageTracker):
     """What was spent; one for all threads, also where DSPy gives every thread a copy of its tracker."""
 
-    def __init__(self, before: Usage | None = None) -> None:
-        """Count on from what was spent before."""
+    def __init__(self, before: Usage | None = None, on_call: Callable[[], None] | None = None) -> None:
+        """Count on from what was spent before; `on_call` is told of every call, cached or not, in its thread."""
         super().__init__()
+        self._on_call = on_call
         self._before = dict(before or {})
         self._calls = sum(tokens.calls for tokens in self._before.values())
         self._asked: Counter[str] = Counter()
@@ -74,6 +75,8 @@ class Ledger(UsageTracker):
             if self.limit is not None and self._calls >= self.limit:
                 raise BudgetSpent
             self._asked[model] += 1
+        if self._on_call is not None:
+            self._on_call()
 
     @contextmanager
     def watching(self, *callbacks: BaseCallback) -> Iterator[None]:

@@ -33,16 +33,16 @@ class Mipro(DspySearch):
             raise ValueError("the strategy 'mipro' searches with optuna: pip install 'modplural[compile]'")
 
     def work(self, student: Program, train: int, dev: int) -> Work:
-        """Bootstrapping, and one scoring for each trial; the communities' predictors are left alone."""
+        """Train examples once, bootstrapping, and one scoring for each trial; communities are left alone."""
         sets = self.bench.budget.effort.candidates
         proposed = sets * len(own_predictors(student))
-        return Work(sets * train + (1 + self._trials()) * dev, _SUMMARY_CALLS + _CALLS_PER_INSTRUCTION * proposed)
+        return Work((1 + sets) * train + (1 + self._trials()) * dev, _SUMMARY_CALLS + _CALLS_PER_INSTRUCTION * proposed)
 
     def optimize(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Run the optimizer."""
         effort = self.bench.budget.effort
         optimizer = MIPROv2(
-            metric=self.bench.objective,
+            metric=self.demo_metric(student, trainset),
             prompt_model=self.prompt_lm,
             task_model=student.base,
             max_bootstrapped_demos=effort.demos,

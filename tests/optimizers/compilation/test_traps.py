@@ -95,6 +95,21 @@ def test_nobody_asks_on_after_the_budget_is_spent(overton: Overton, make_bench: 
     assert asked < 30
 
 
+@pytest.mark.parametrize("name", ["bootstrap", "mipro"])
+def test_demos_are_found_where_nothing_is_good_in_itself(
+    name: str, overton: Overton, make_bench: MakeBench, prompt_lm: dspy.LM
+) -> None:
+    never = TaskMetric("overton-vk", "said", SAID.row, SAID.figures, lambda score: False, group="situation")
+    bench = make_bench(never, prompt_lm=prompt_lm)
+    found = STRATEGIES[name](bench).compile(overton, trainset=situations(8), valset=situations(14)[8:])
+    assert bench.goodness(bench.score(found, situations(20)[14:])) == 1
+    if name == "bootstrap":
+        assert [demo["response"] for demo in found.synthesize.demos] == ["Kindness first."] * len(
+            found.synthesize.demos
+        )
+        assert found.synthesize.demos
+
+
 def test_what_a_search_prints_reaches_no_terminal(
     overton: Overton, make_bench: MakeBench, prompt_lm: dspy.LM, capfd: pytest.CaptureFixture[str]
 ) -> None:
