@@ -66,7 +66,10 @@ BaselineOption = Annotated[
     BaselineName | None, typer.Option("--baseline", help="A baseline that answers in the place of a mode.")
 ]
 ProgramOption = Annotated[
-    Path | None, typer.Option("--program", metavar="FOLDER", help="A saved program, which has its own mode and pool.")
+    Path | None,
+    typer.Option(
+        "--program", metavar="FOLDER|VERSION", help="A saved program or a version, which has its own mode and pool."
+    ),
 ]
 PoolOption = Annotated[
     str | None,
@@ -112,7 +115,7 @@ def make_program(
 
 
 def _load(folder: Path) -> Program:
-    from ..programs.saving import load
+    from ..loading import load
 
     return load(folder)
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..tracking import tracking_client
-from .errors import PromotionError, VersionError
-from .registry import Version, find, scores_with_rows
+from .errors import PromotionError
+from .registry import Version, find, registered, scores_with_rows
 from .scores import Scores
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def promote(reference: str, *, force: bool = False) -> Promotion:
     if former is not None and history[-1:] != [former.number]:
         history.append(former.number)  # the alias was set by hand, and a rollback has to find it
     _crown(client, version, [*history, version.number], why)
-    return Promotion(find(reference=f"{version.name}/{version.number}"), former, why)
+    return Promotion(find(f"{version.name}/{version.number}"), former, why)
 
 
 def rollback(name: str) -> Promotion:
@@ -73,7 +73,7 @@ def rollback(name: str) -> Promotion:
 
     Raises:
         PromotionError: There is none before it.
-        VersionError: A former champion has been deleted.
+        VersionError: No version is called that, or a former champion has been deleted.
     """
     client = tracking_client()
     former, history = _champion(client, name), _history(client, name)
@@ -141,18 +141,12 @@ def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
 
 
 def _champion(client: MlflowClient, name: str) -> Version | None:
-    aliases = client.get_registered_model(name).aliases
+    aliases = registered(client, name).aliases
     return find(f"{name}/{aliases[CHAMPION]}") if CHAMPION in aliases else None
 
 
 def _history(client: MlflowClient, name: str) -> list[int]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        tags = client.get_registered_model(name).tags
-    except MlflowException as error:
-        raise VersionError(f"no version is called {name!r}") from error
-    return [int(number) for number in tags.get(CHAMPIONS_TAG, "").split()]
+    return [int(number) for number in registered(client, name).tags.get(CHAMPIONS_TAG, "").split()]
 
 
 def _crown(client: MlflowClient, version: Version, history: list[int], why: str) -> None:

@@ -94,15 +94,8 @@ def versions(name: str | None = None) -> list[Version]:
         VersionError: There is none of that name.
     """
     client = tracking_client()
-    names = sorted(_names(client))
-    if name is not None and name not in names:
-        raise VersionError(f"no version is called {name!r} in {shown_store()}; there is {', '.join(names) or 'none'}")
-    found = [
-        _version(client, one)
-        for each in names
-        if name in (None, each)
-        for one in client.search_model_versions(f"name='{each}'")
-    ]
+    names = _names(client) if name is None else [registered(client, name).name]
+    found = [_version(client, one) for each in names for one in client.search_model_versions(f"name='{each}'")]
     return sorted(found, key=lambda version: (version.name, -version.number))
 
 
@@ -126,6 +119,18 @@ def find(reference: str) -> Version:
     except MlflowException as error:
         there = ", ".join(f"{name}/{version.number}" for version in versions(name))
         raise VersionError(f"there is no {reference} in {shown_store()}; there is {there or 'none'}") from error
+
+
+def registered(client: MlflowClient, name: str) -> Any:
+    """What MLflow knows of a name: its aliases and tags.
+
+    Raises:
+        VersionError: No version is called that.
+    """
+    names = sorted(_names(client))
+    if name not in names:
+        raise VersionError(f"no version is called {name!r} in {shown_store()}; there is {', '.join(names) or 'none'}")
+    return client.get_registered_model(name)
 
 
 def scores_with_rows(version: Version) -> Scores | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ...programs.saving import read_manifest
 from .artifact import quiet_pyfunc, write_model
 
 
@@ -22,6 +23,7 @@ def serving_app(program: Path) -> Any:
     Raises:
         SavedProgramError: It is none, or one that cannot be made here.
     """
+    read_manifest(program)  # what is no saved program is said to be none
     with TemporaryDirectory() as work:
         target = Path(work, "model")
         write_model(target, program)
