@@ -44,7 +44,7 @@ def register(
         from ..optimizers.versions import register as register_version
 
         with checking():
-            made = register_version(folder, name, metrics and read_scores(metrics))
+            made = register_version(folder, name, read_scores(metrics) if metrics else None)
         said = f"Registered {made.uri}, which modplural.load takes."
         terminal.out.print(said, markup=False, soft_wrap=True)
 

@@ -127,8 +127,9 @@ def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
     first, second = ({row.record: row for row in scores.rows} for scores in (ours, theirs))
     shared = [record for record in first if record in second]
     if shared and len(shared) == len(first) == len(second):
-        rows = [[scored[record].score for record in shared] for scored in (first, second)]
-        found = compare(*rows, [first[record].group for record in shared], higher_is_better=ours.higher_is_better)
+        rows, others = ([scored[record].score for record in shared] for scored in (first, second))
+        groups = [first[record].group for record in shared]
+        found = compare(rows, others, groups, higher_is_better=ours.higher_is_better)
         said = (
             f"{ours.figure} differs by {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] on the same rows"
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from ...programs.saved_lms import CustomLM
 from ...programs.saving import Manifest, read_manifest
 from ..tracking import TrackedDataset, TrackedRun, shown_store, tracked_run, tracking_client
 from .artifact import PROGRAM, SCORES, fetched, write_model
@@ -163,7 +164,7 @@ def _log_model(client: MlflowClient, run: TrackedRun, program: Path, manifest: M
     model = Model(run_id=run.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
     with TemporaryDirectory() as work:
         target = Path(work, PROGRAM)
-        write_model(target, program, model, scores and scores.model_dump_json())
+        write_model(target, program, model, None if scores is None else scores.model_dump_json())
         client.log_model_artifacts(logged.model_id, str(target))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run.run_id, [LoggedModelOutput(logged.model_id, 0)])
@@ -229,7 +230,7 @@ def _check_name(name: str) -> None:
 
 
 def _model(manifest: Manifest) -> str:
-    return getattr(manifest.base, "model", None) or getattr(manifest.base, "custom", "")
+    return manifest.base.custom if isinstance(manifest.base, CustomLM) else manifest.base.model
 
 
 def _metric_name(figure: str) -> str:

@@ -46,7 +46,7 @@ class ServedProgram(PythonModel):
         self._program: Program = load(Path(context.artifacts[PROGRAM]))
 
     # Without a type for what it returns: MLflow would read that as a schema, and predictions differ in their fields.
-    def predict(self, model_input: list[AskedQuestion]):  # type: ignore[no-untyped-def]
+    def predict(self, model_input: list[AskedQuestion]):  # type: ignore[no-untyped-def, override]
         """Answer all questions, together, so that an engine can serve them in one forward pass."""
         questions = [self._checked(place, asked) for place, asked in enumerate(model_input)]
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="modplural-serve") as pool:
