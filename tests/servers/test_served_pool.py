@@ -1,40 +1,35 @@
-"""The preset `vllm` on a real vLLM server: every mode answers, and likelihoods are those of the in-process engine.
+"""The preset `vllm` on a real vLLM server: every mode answers, also many questions at once, each by who was asked.
 
 `make test-servers` starts the server, in float32, and names its base URL in MODPLURAL_VLLM.
 """
 
-import math
-import os
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import dspy
 import pytest
 
 from modplural import Distributional, Overton, Steerable
-from modplural.poolfile import load_pool
 from modplural.programs.building import BuiltPool, build_pool
-from modplural.programs.engines.local import local_lm
-from modplural.programs.engines.scoring import Likelihood, ScoreItem, Turn
-from modplural.programs.measures import score
+from modplural.programs.config import PoolConfig
 
-ADDRESS = os.environ.get("MODPLURAL_VLLM")
-ADAPTERS = Path(__file__).parents[2] / "data" / "adapters"
 NAMES = ["care", "fairness", "liberty", "loyalty", "authority", "sanctity"]
-LETTERS = ("A", "B", "C")
-PROBLEMS = ("a lost purse", "a broken promise", "a noisy neighbour", "a sick friend", "an unfair rule")
-ACTIONS = ("tell the truth", "say nothing", "ask for help", "do as the others do", "wait for a week")
-
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.skipif(ADDRESS is None, reason="needs a vLLM server; `make test-servers` starts one"),
+QUESTIONS = [
+    f"May one {deed} {whom}?"
+    for deed, whom in product(
+        ("lie to", "leave", "mock", "obey", "pay", "blame", "follow", "forgive"),
+        ("a friend", "a child", "a teacher", "a stranger", "one's boss", "a neighbour", "a thief", "a guest"),
+    )
 ]
+FEW_TOKENS = 8
+
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture(scope="module")
-def built() -> BuiltPool:
-    config, at = load_pool("vllm"), {"api_base": ADDRESS}
-    communities = tuple(community.model_copy(update=at) for community in config.communities)
-    return build_pool(config.model_copy(update={"base": config.base.model_copy(update=at), "communities": communities}))
+def built(preset: PoolConfig) -> BuiltPool:
+    return build_pool(preset)
 
 
 def test_every_community_comments(built: BuiltPool) -> None:
@@ -60,26 +55,25 @@ def test_every_community_has_a_distribution(built: BuiltPool) -> None:
     assert all(0 < row["Yes"] < 1 for row in prediction.per_community.values())
 
 
-@pytest.mark.parametrize("name", ["base", "care"])
-def test_options_are_as_likely_as_in_process(name: str, smollm2: str) -> None:
-    items = [
-        ScoreItem((Turn("user", f"{head} {problem}: may I {action}?\nA. Yes\nB. No\nC. Unsure\nAnswer:"),), LETTERS)
-        for head in ("At work, about", "At home, about")
-        for problem in PROBLEMS
-        for action in ACTIONS
-    ]
-    adapter = None if name == "base" else str(ADAPTERS / name)
-    served = score(dspy.LM(f"hosted_vllm/{name}", api_base=ADDRESS, cache=False), items)
-    here = score(local_lm(smollm2, adapter=adapter, dtype="float32", cache=False), items)
+def test_64_questions_at_once_are_answered_by_who_was_asked(preset: PoolConfig, here: Callable[[str], dspy.LM]) -> None:
+    brief = [community.model_copy(update={"max_tokens": FEW_TOKENS}) for community in preset.communities]
+    pool = build_pool(preset.model_copy(update={"communities": tuple(brief)})).pool
 
-    assert len(items) == 50
-    assert max(map(_total_variation, served, here)) < 0.02
+    def ask(place: int) -> str:
+        (message,) = pool(QUESTIONS[place], only=[NAMES[place % len(NAMES)]]).messages
+        assert message.community == NAMES[place % len(NAMES)]
+        return message.text
+
+    at_once = _all_at_once(ask)
+    for name in NAMES:
+        pool[name].set_lm(here(name).copy(max_tokens=FEW_TOKENS))
+    same = [one == other for one, other in zip(at_once, _all_at_once(ask), strict=True)]
+
+    # Greedy texts of one model part only at a near tie.
+    assert len(same) == 64
+    assert sum(same) >= 60
 
 
-def _total_variation(one: list[Likelihood], other: list[Likelihood]) -> float:
-    return sum(abs(p - q) for p, q in zip(_shares(one), _shares(other), strict=True)) / 2
-
-
-def _shares(row: list[Likelihood]) -> list[float]:
-    masses = [math.exp(likelihood.logprob) for likelihood in row]
-    return [mass / sum(masses) for mass in masses]
+def _all_at_once(ask: Callable[[int], str]) -> list[str]:
+    with ThreadPoolExecutor(max_workers=len(QUESTIONS)) as threads:
+        return list(threads.map(ask, range(len(QUESTIONS))))
