@@ -119,13 +119,31 @@ def test_a_pool_that_lacks_a_community_is_patched(loaded: Any, tmp_path: Path, m
     from modplural.cli.app import app
 
     monkeypatch.chdir(tmp_path)
-    (script,) = blocks("shell")
+    (script,) = [block for block in blocks("shell") if "communities copy" in block]
     for command in script.splitlines():
         program, *arguments = shlex.split(command)
         assert program == "modplural"
         result = CliRunner().invoke(app, [*arguments, "--limit", "2"] if "effect" in arguments else arguments)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "value coverage" in result.stdout and "sanctity" in result.stdout
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_version_is_registered_promoted_and_asked(loaded: Any, store: Path) -> None:
+    from typer.testing import CliRunner
+
+    from modplural import Overton, open_pool
+    from modplural.cli.app import app
+
+    base, pool = open_pool("default")
+    Overton(base, pool).save("my-overton")
+    (script,) = [block for block in blocks("shell") if block.startswith("modplural versions")]
+    for command in script.splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "modplural"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, f"{command}: {result.output}"
+        assert result.stdout.strip()
 
 
 def test_pool_example_is_a_pool(tmp_path: Path) -> None:
