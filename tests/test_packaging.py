@@ -23,6 +23,9 @@ FOLDERS = {
 PART_OF = {"pydantic_core": "pydantic"}
 """Distributions that another one pins exactly and documents as its own."""
 
+USED = ("compile", "evaluate", "tracking", "train")
+"""Extras whose packages the code imports, where they are installed."""
+
 SHIPPED = {".py", ".jinja", ".json", ".jsonl", ".md", ".safetensors", ".yaml", ".typed"}
 
 
@@ -87,7 +90,7 @@ def test_it_works_from_a_folder_with_packages_of_the_same_names(installed: Path,
 def test_everything_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = [*project["dependencies"], *extras["tracking"], *extras["train"]]
+    requirements = [*project["dependencies"], *(one for name in USED for one in extras[name])]
     declared = {normalized(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in requirements}
     providers = packages_distributions()
     for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
