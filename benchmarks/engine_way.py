@@ -34,14 +34,7 @@ class EngineWay:
 
     def generate(self, tasks: Sequence[Task], tokens: int, advance: Callable[[], None]) -> list[Answer]:
         """Up to `tokens` tokens for each task, greedily."""
-        config = Config(max_tokens=tokens, temperature=0.0)
-
-        def ask(task: Task) -> Answer:
-            lm = self._lms[task.adapter]
-            response = lm(chat_request(lm.model, comment_turns(task.question), config))
-            return Answer(response.message.text or "", response.usage.output_tokens, response.usage.input_tokens)
-
-        return _at_once(ask, tasks, advance)
+        return generate(self._lms, tasks, tokens, advance)
 
     def distributions(
         self, tasks: Sequence[Task], letters: Sequence[Sequence[str]], advance: Callable[[], None]
@@ -70,6 +63,20 @@ class EngineWay:
         """Free the model."""
         for lm in self._lms.values():
             lm.engine.close()
+
+
+def generate(
+    lms: Mapping[str, dspy.LM], tasks: Sequence[Task], tokens: int, advance: Callable[[], None]
+) -> list[Answer]:
+    """Up to `tokens` tokens for each task, greedily, from the LMs of the adapters, which are all asked at once."""
+    config = Config(max_tokens=tokens, temperature=0.0)
+
+    def ask(task: Task) -> Answer:
+        lm = lms[task.adapter]
+        response = lm(chat_request(lm.model, comment_turns(task.question), config))
+        return Answer(response.message.text or "", response.usage.output_tokens, response.usage.input_tokens)
+
+    return _at_once(ask, tasks, advance)
 
 
 def _at_once(ask: Callable[[Task], T], tasks: Sequence[Task], advance: Callable[[], None]) -> list[T]:
