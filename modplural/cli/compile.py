@@ -118,7 +118,7 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
 
     # A console of its own: while DSPy's optimizers run, what is printed to the process's streams is taken away.
     notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False)
-    columns = (TextColumn("LM calls, at most"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("LM calls"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     progress = Progress(*columns, console=notes, disable=not terminal.notes.is_terminal)
     calls = progress.add_task("", total=None)
 

@@ -45,7 +45,7 @@ class Estimate:
         tokens = sum(tokens.input + tokens.output for tokens in self.tokens.values())
         known = f", {tokens:,} tokens" if tokens else ""
         price = f", about ${sum(self.costs.values()):.2f}" if self.costs else ""
-        return f"at most {self.answers} answers: {self.calls} LM calls ({calls}){known}{price}"
+        return f"up to {self.answers} answers, about {self.calls} LM calls ({calls}){known}{price}"
 
 
 def estimate(

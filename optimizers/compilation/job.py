@@ -135,7 +135,8 @@ class Job:
         """Answer one record, and multiply what that took; a resumed compilation remembers it."""
         train, dev, test = (len(part.examples) for part in (self.parts.train, self.parts.dev, self.parts.test))
         if "one_answer" not in bench.log.notes:
-            bench.answer(self.student, self.parts.dev.examples[:1])
+            dearest = reduce(lambda program, strategy: strategy.dearest(program), strategies, self.student)
+            bench.answer(dearest, self.parts.dev.examples[:1])
             bench.log.notes["one_answer"] = dict(bench.ledger.asked)
             bench.log.notes["used"] = {model: tokens._asdict() for model, tokens in bench.ledger.usage().items()}
             bench.log.usage = bench.ledger.usage()

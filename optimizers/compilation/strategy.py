@@ -75,6 +75,10 @@ class Strategy(Teleprompter):
         """What it will do at most with so many examples."""
         raise NotImplementedError(f"{type(self).__name__} says nothing about what it costs")
 
+    def dearest(self, student: Program) -> Program:
+        """The program of its search whose answers take the most LM calls: one of them is answered for the estimate."""
+        return student
+
     def compile(
         self,
         student: Program,

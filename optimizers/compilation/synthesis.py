@@ -26,6 +26,12 @@ class Synthesis(Strategy):
         """Every strategy once over the dev examples."""
         return Work(len(cast(Overton, student).synthesis.valid) * dev)
 
+    def dearest(self, student: Program) -> Program:
+        """One that drafts, and then may restate every message."""
+        candidate = cast(Overton, student.deepcopy())
+        candidate.synthesis.value = "refine"
+        return candidate
+
     def search(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Try them."""
         setting = cast(Overton, student).synthesis

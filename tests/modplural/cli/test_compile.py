@@ -32,7 +32,7 @@ def compile_mode(run: Run, pool_file: Path, tmp_path: Path) -> Run:
 def test_a_mode_is_compiled_and_saved(compile_mode: Run, tmp_path: Path) -> None:
     result = compile_mode()
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.startswith("Expected: at most ")
+    assert result.stderr.startswith("Expected: up to ")
     assert "measurement: " in result.stderr
     for part in ("Jensen-Shannon distance", "dev", "test", f"The program: {tmp_path / 'compiled' / PROGRAM}"):
         assert part in result.stdout

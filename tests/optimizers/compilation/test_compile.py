@@ -176,12 +176,12 @@ def test_a_budget_leaves_room_for_the_final_scores(overton: Overton) -> None:
     found = compiled(overton, "instructions", max_calls=140)
     assert found.report.stopped
     assert sum(tokens.calls for tokens in found.report.tokens.values()) <= 140 + 16
-    with pytest.raises(RunUsageError, match="max_calls is 20, and the scores before and after alone take about 96"):
+    with pytest.raises(RunUsageError, match="max_calls is 20, and the scores before and after alone take about "):
         compiled(overton, max_calls=20)
 
 
 def test_the_estimate_is_an_upper_bound(overton: Overton, prompt_lm: dspy.LM) -> None:
-    for strategy in ("instructions", "bootstrap", "mipro", "copro", "gepa"):
+    for strategy in ("synthesis+instructions", "bootstrap", "mipro", "copro", "gepa"):
         report = compiled(overton, strategy, prompt_lm=prompt_lm).report
         # One record was answered for the estimate itself.
         assert sum(tokens.calls for tokens in report.tokens.values()) <= report.estimate.calls + 4

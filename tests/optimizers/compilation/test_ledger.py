@@ -55,7 +55,7 @@ def test_what_was_spent_before_counts_on() -> None:
 def test_an_estimate_multiplies_what_one_answer_took() -> None:
     found = estimate(10, {"a": 3, "b": 1}, {"a": Tokens(1, 100, 20)}, 4, "b")
     assert found == Estimate(10, 4, {"a": Tokens(30, 3000, 600), "b": Tokens(14, 8000, 1600)}, {})
-    assert str(found) == "at most 10 answers: 44 LM calls (30 of a, 14 of b), 13,200 tokens"
+    assert str(found) == "up to 10 answers, about 44 LM calls (30 of a, 14 of b), 13,200 tokens"
     priced = estimate(1000, {"openai/gpt-4o": 1}, {"openai/gpt-4o": Tokens(1, 1000, 100)})
     assert priced.costs["openai/gpt-4o"] == pytest.approx(3.5)
     assert str(priced).endswith("about $3.50")
