@@ -139,6 +139,10 @@ class Bench:
         self.note(Trial(stage, what, score, n, self.ledger.calls - calls, time.monotonic() - started))
         return score
 
+    def attempt_program(self, stage: str, what: str, program: Program, examples: Examples) -> float:
+        """Score a program over examples as one trial; see `attempt`."""
+        return self.attempt(stage, what, len(examples), partial(self.score, program, examples))
+
     def note(self, trial: Trial) -> None:
         """Keep a trial and tell of it."""
         self.log.keep_trial(trial, self.ledger.usage())
@@ -158,11 +162,6 @@ def example_digest(example: dspy.Example) -> str:
     """Tell an example from others by all that it says."""
     said = json.dumps(example.toDict(), sort_keys=True, default=repr)
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:16]
-
-
-def attempt_program(bench: Bench, stage: str, what: str, program: Program, examples: Examples) -> float:
-    """Score a program over examples as one trial."""
-    return bench.attempt(stage, what, len(examples), partial(bench.score, program, examples))
 
 
 def _known(score: float | None) -> float:

@@ -99,6 +99,11 @@ def compile(
 
 def _check_fit(program: Program, parts: Parts) -> None:
     """Refuse before anybody is asked what would fail on every record."""
+    if not isinstance(program, Program):
+        raise RunUsageError(
+            f"{type(program).__name__} is no program of ours, whose LMs, pool and parameters compiling knows; give a"
+            " mode or a baseline, or compile it with an optimizer of DSPy's"
+        )
     example = parts.dev.examples[0]
     try:
         question = Question(example.query, example.get("attribute"), example.get("options"))

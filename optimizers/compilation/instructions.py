@@ -18,7 +18,6 @@ from ...programs.adapters import PlainAdapter
 from ...programs.program import Program
 from ...signatures.rewriting import Rewrite
 from .bank import bank_of
-from .bench import attempt_program
 from .strategy import Strategy, Work, own_predictors
 from .used import used_predictors
 
@@ -76,7 +75,7 @@ class SearchInstructions(Strategy):
         own = f"{name}: as it was"
         for n in _rounds(len(examples)):
             scores = {
-                what: attempt_program(self.bench, self.name, what, program, examples[:n])
+                what: self.bench.attempt_program(self.name, what, program, examples[:n])
                 for what, program in {own: student, **programs}.items()
             }
             if n == len(examples):

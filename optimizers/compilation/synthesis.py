@@ -8,7 +8,6 @@ import dspy
 
 from ...programs.overton import Overton
 from ...programs.program import Program
-from .bench import attempt_program
 from .strategy import Strategy, Work
 
 
@@ -38,5 +37,5 @@ class Synthesis(Strategy):
         for value in sorted(setting.valid, key=lambda value: value != setting.value):
             candidate = cast(Overton, student.deepcopy())
             candidate.synthesis.value = value
-            self.offer(attempt_program(self.bench, self.name, value, candidate, valset), candidate)
+            self.offer(self.bench.attempt_program(self.name, value, candidate, valset), candidate)
         return self.best

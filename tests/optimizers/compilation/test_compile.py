@@ -212,6 +212,8 @@ def test_what_cannot_be_compiled_is_refused_before_anybody_is_asked(overton: Ove
     ):
         with pytest.raises((ValueError, RunUsageError), match=why):
             compiled(overton, **settings)
+    with pytest.raises(RunUsageError, match="Predict is no program of ours"):
+        compiled(dspy.Predict("query -> response"))  # type: ignore[arg-type]
     assert not overton.base.engine.requests
 
 
