@@ -16,6 +16,7 @@ import dspy
 from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
 
 from ..programs.community import CommunityLM
+from ..programs.messages import Message
 
 _ARGUMENTS = ("query", "attribute", "options")
 """Of a program, in the order in which it takes them."""
@@ -78,12 +79,30 @@ class SpanRecorder(BaseCallback):
         """Close a span; DSPy calls this."""
         self._close(call_id, outputs if isinstance(outputs, list) else None, exception)
 
+    def told(self) -> list[Span]:
+        """All spans; a message that was kept from before, so that nobody was asked for it, has one at the end."""
+        spans = list(self.spans.values())
+        heard = {span.name for span in spans if span.kind == "community"}
+        roots = [span for span in spans if span.kind == "program" and span.outputs is not None]
+        return spans + [
+            _kept(message, root)
+            for root in roots
+            for message in root.outputs.get("messages", ())
+            if message.community not in heard
+        ]
+
     def _open(self, call_id: str, name: str, kind: Kind, inputs: Any) -> None:
         self.spans[call_id] = Span(call_id, ACTIVE_CALL_ID.get(), name, kind, inputs, time.time_ns())
 
     def _close(self, call_id: str, outputs: Any, error: BaseException | None) -> None:
         span = self.spans[call_id]
         span.outputs, span.error, span.ended = outputs, error, time.time_ns()
+
+
+def _kept(message: Message, root: Span) -> Span:
+    at = root.ended or root.started
+    said = {"message": message.text}
+    return Span(f"kept {message.community}", root.id, message.community, "community", {"kept": True}, at, at, said)
 
 
 def _names(program: dspy.Module) -> dict[int, tuple[str, Kind]]:

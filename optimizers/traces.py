@@ -67,7 +67,7 @@ class RowTraces:
             with dspy.context(callbacks=[*dspy.settings.get("callbacks", []), recorder]):
                 yield
         finally:
-            self._write(list(recorder.spans.values()), key)
+            self._write(recorder.told(), key)
 
     @staticmethod
     def flush() -> None:

@@ -11,6 +11,7 @@ from modplural.optimizers.tracking import TrackedRun, tracked_run, tracking_clie
 from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import CommunityError
+from modplural.programs.memory import remembering
 from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool
 
@@ -55,6 +56,24 @@ async def test_communities_are_spans_below_the_program(way: str, store: Path) ->
     root = by_name["Overton"]
     for span in spans.values():
         assert root.start_time_ns <= span.start_time_ns <= span.end_time_ns <= root.end_time_ns
+
+
+def test_a_message_that_was_kept_is_a_span_as_well(store: Path) -> None:
+    class Memory:
+        def place(self, community: CommunityLM, query: str) -> Any:
+            return self
+
+        def get(self, ask: Any) -> dspy.Prediction:
+            return dspy.Prediction(message="Said before.")
+
+    program = overton()
+    with tracked_run("traced", "mine", {}) as run:
+        with remembering(Memory()), RowTraces(run, program, 1.0).row("row 1"):
+            program("May I?")
+        (trace,) = traces_of(run)
+    kept = [(span.name, span.inputs, span.outputs) for span in trace.data.spans if span.span_type == "AGENT"]
+    said = {"message": "Said before."}
+    assert sorted(kept, key=lambda span: span[0]) == [("care", {"kept": True}, said), ("liberty", {"kept": True}, said)]
 
 
 def test_a_failure_is_told_in_its_span_and_raised(store: Path) -> None:
