@@ -58,7 +58,9 @@ def train(
     with session() as terminal:
         from ..optimizers.training.train import DEFAULT_BASE
 
-        configured({"name": name, "description": description or name, "adapter": name})  # a bad name costs no training
+        configured(
+            {"name": name, "description": name if description is None else description, "adapter": name}
+        )  # a bad name costs no training
         settings = _settings(
             epochs=epochs,
             learning_rate=learning_rate,

@@ -118,6 +118,7 @@ def train_community(
         with tracked_run(EXPERIMENT, name, facts) as run:
             fitted = fit(backbone.model, rows, held_out, settings, work / "checkpoints", run, on_progress)
             if not fitted.after < fitted.before:
+                shutil.rmtree(work)  # going on from its last checkpoint would end the same way
                 raise TrainingError(_learned_nothing(name, fitted.before, fitted.after))
             found = {"perplexity_before": fitted.before, "perplexity": fitted.after, "epochs": fitted.epochs}
             run.log_metrics(found)
@@ -167,7 +168,11 @@ def _encoded(corpus: Corpus, facts: ModelFacts) -> list[Tokens]:
 
 
 def _learned_nothing(name: str, before: float, after: float) -> str:
+    if after == before:
+        remedy = "it had too few steps: give more comments, more epochs, or a smaller batch size"
+    else:
+        remedy = "lower the learning rate, or give a larger corpus"
     return (
         f"the adapter of {name!r} learned nothing: the perplexity of comments it did not see went from {before:.2f} to "
-        f"{after:.2f}; lower the learning rate, or give a larger corpus. Nothing was written"
+        f"{after:.2f}; {remedy}. Nothing was written"
     )

@@ -197,3 +197,10 @@ def test_any_text_is_a_pool_or_a_mistake(text: str, pool_file: Path) -> None:
         assert isinstance(load_pool(pool_file), PoolConfig)
     except PoolFileError as error:
         assert str(error).startswith(str(pool_file))
+
+
+def test_the_served_pool_has_the_default_communities_with_messages_as_long() -> None:
+    served, default = load_pool("vllm"), load_pool("default")
+    assert [
+        (member.name, member.description, served.community_lm(member).max_tokens) for member in served.communities
+    ] == [(member.name, member.description, default.community_lm(member).max_tokens) for member in default.communities]
