@@ -15,13 +15,13 @@ from modplural.programs.engines.local import LocalEngine, local_lm
 
 
 @pytest.fixture(scope="session")
-def backbone(tiny_model: Path, tiny_adapters: dict[str, Path]) -> Iterator[Backbone]:
+def backbone(tiny_model: Path, tiny_adapters: dict[str, Path]) -> Backbone:
     """The tiny model in float32 with its three adapters stacked under their names."""
     with torch.inference_mode():
         model = load_backbone(tiny_model, "cpu", "float32")
         for name, folder in tiny_adapters.items():
             model.load_adapter(name, folder)
-        yield model
+    return model
 
 
 @pytest.fixture

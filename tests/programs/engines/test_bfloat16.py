@@ -1,7 +1,6 @@
 """How far the company of others moves a likelihood in bfloat16: the bound that `score_request` states."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,12 @@ KEYS = (None, "care", "fairness", "liberty")
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny_model: Path, tiny_adapters: dict[str, Path]) -> Iterator[Backbone]:
+def backbone(tiny_model: Path, tiny_adapters: dict[str, Path]) -> Backbone:
     with torch.inference_mode():
         model = load_backbone(tiny_model, "cpu", "bfloat16")
         for name, folder in tiny_adapters.items():
             model.load_adapter(name, folder)
-        yield model
+    return model
 
 
 def random_items(rng: random.Random, count: int) -> list[TokenItem]:
