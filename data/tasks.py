@@ -94,14 +94,19 @@ def read_records(path: str | Path, task: str | Task | None = None, *, limit: int
     loaded = load_rows(path)
     rows = loaded.rows[:limit]
     found = named or _recognise(loaded.path, loaded.rows)
+    return check_rows(loaded.path, loaded.digest, found, rows)
+
+
+def check_rows(path: Path, digest: str, task: Task, rows: tuple[Any, ...]) -> RecordFile:
+    """Read every row as a record of a task; those that cannot be read are kept apart, with the reason."""
     records: dict[int, Record] = {}
     bad: list[BadRecord] = []
     for index, row in enumerate(rows):
         try:
-            records[index] = found.record.read(row)
+            records[index] = task.record.read(row)
         except ValueError as error:
             bad.append(BadRecord(index, str(error)))
-    return RecordFile(loaded.path, loaded.digest, found, rows, records, tuple(bad))
+    return RecordFile(path, digest, task, rows, records, tuple(bad))
 
 
 def find_task(name: str) -> Task:

@@ -5,9 +5,9 @@ from importlib.resources import as_file
 from itertools import islice
 from pathlib import Path
 
-from ..records import BadRecord, Record, encode_rows
+from ..records import encode_rows
 from ..samples import sample
-from ..tasks import RecordFile, find_task, read_records
+from ..tasks import RecordFile, check_rows, find_task, read_records
 from .catalog import find_source, source_of
 from .source import Source, SourceError
 
@@ -53,12 +53,4 @@ def _from_dataset(source: Source, task: str, place: Path | None, limit: int | No
     path = place or Path(source.hub_id or source.name)
     if not rows:
         raise SourceError(f"{path} holds no rows; get {source.name} anew: {source.remedy()}")
-    found = find_task(task)
-    records: dict[int, Record] = {}
-    bad: list[BadRecord] = []
-    for index, row in enumerate(rows):
-        try:
-            records[index] = found.record.read(row)
-        except ValueError as error:
-            bad.append(BadRecord(index, str(error)))
-    return RecordFile(path, hashlib.sha256(encode_rows(rows)).hexdigest(), found, rows, records, tuple(bad))
+    return check_rows(path, hashlib.sha256(encode_rows(rows)).hexdigest(), find_task(task), rows)
