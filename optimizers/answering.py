@@ -70,6 +70,11 @@ def record_digest(record: Record) -> str:
     return hashlib.sha256(json.dumps(record.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+def group_digest(group: object) -> str:
+    """Tell a situation or question from others, without its text."""
+    return hashlib.sha256(str(group).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
 @contextmanager
 def sole_writer(output: Path) -> Iterator[None]:
     """Keep other processes from writing the same output.

@@ -25,6 +25,7 @@ class EvaluatedRow:
         index: Position among the task's records.
         id: The record's own id.
         record: Digest of the record.
+        group: Digest of the situation or question that the record belongs to: what bootstraps draw together.
         prediction: What the program predicted, as JSON data: `response`, `option`, `probabilities`, `selected`,
             `messages` and whatever else it says; None where it failed.
         error: Why it failed; None where it did not.
@@ -37,6 +38,7 @@ class EvaluatedRow:
     index: int
     id: int | str
     record: str
+    group: str
     prediction: Mapping[str, Any] | None
     error: str | None
     score: float

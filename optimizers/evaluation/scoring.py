@@ -9,7 +9,7 @@ from functools import cached_property
 
 import dspy
 
-from ..answering import record_digest
+from ..answering import group_digest, record_digest
 from ..metrics import TaskMetric, compare, holm, metric_for
 from ..metrics.scorers import Scorer
 from .answers import as_prediction
@@ -108,12 +108,15 @@ class ScoredTask:
 
     def _row(self, method: str, index: int, score: float) -> EvaluatedRow:
         record, task = self.plan.records.records[index], self.plan.task
+        group = group_digest(record.example()[self.metric.group])
         result = self.results.get(Place(task, method, index))
         if result is None:
             prediction, error, seconds = settled_prediction(record), None, 0.0
         else:
             prediction, error, seconds = dict(result.prediction or {}) or None, result.error, result.seconds
-        return EvaluatedRow(task, method, index, record.id, record_digest(record), prediction, error, score, seconds)
+        return EvaluatedRow(
+            task, method, index, record.id, record_digest(record), group, prediction, error, score, seconds
+        )
 
 
 def score_task(
