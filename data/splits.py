@@ -88,7 +88,7 @@ def split_of(text: str, seed: int = 0, shares: Shares | None = None) -> str:
 
     Upper case, punctuation and spaces make no other situation.
     """
-    content = f"{seed}\n{_normalised(text)}".encode(errors="surrogatepass")
+    content = f"{seed}\n{normalised(text)}".encode(errors="surrogatepass")
     position = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
     drawn = {name: share for name, share in zip(Splits._fields, astuple(shares or Shares()), strict=True) if share}
     edge = 0.0
@@ -116,6 +116,12 @@ def situation(record: Record) -> str:
     return str(record.example().query)
 
 
+def normalised(text: str) -> str:
+    """Return what is left of a text without upper case, punctuation and spaces: what tells situations apart."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return re.sub(r"[\W_]+", " ", folded).strip() or folded.strip()
+
+
 def _part(whole: RecordFile, indices: list[int], name: str, seed: int, shares: Shares) -> Split:
     records = {place: whole.records[index] for place, index in enumerate(indices)}
     rows = tuple(whole.rows[index] for index in indices)
@@ -125,8 +131,3 @@ def _part(whole: RecordFile, indices: list[int], name: str, seed: int, shares: S
 def _digest(records: list[Record]) -> str:
     lines = sorted(json.dumps(record.model_dump(), sort_keys=True) for record in records)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _normalised(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return re.sub(r"[\W_]+", " ", folded).strip() or folded.strip()
