@@ -18,6 +18,7 @@ import dspy
 from dspy.lm15 import Config, Message, Request, Response
 from dspy.utils.exceptions import ContextWindowExceededError, LMInvalidRequestError, LMUnsupportedFeatureError
 
+from .cancelling import ended
 from .engines.scoring import Likelihood, Turn
 from .errors import redacted
 
@@ -95,8 +96,7 @@ async def aask_all(lm: dspy.BaseLM, asks: Sequence[Ask]) -> list[Any]:
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
+        await ended(tasks)
 
 
 def _ask(lm: dspy.BaseLM, ask: Ask) -> Any:

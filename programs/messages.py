@@ -33,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of a response, and the community whose message it restates."""
+    """A sentence of a response, or a whole message in it, and the community that stands behind it."""
 
     community: str
     text: str

@@ -17,9 +17,9 @@ from .question import Question
 from .sentences import first_sentence
 from .steps import Call, Steps
 
-STRATEGIES = ("joint", "per_message", "refine")
+STRATEGIES = ("joint", "per_message", "refine", "extractive")
 OPENING = "There is more than one way to look at this."
-"""What frames the sentences of `per_message`."""
+"""What frames the sentences of `per_message` and `extractive`."""
 
 KEPT = 1 / 3
 """Share of a message's content words that a text must hold to count as reflecting the message."""
@@ -39,16 +39,18 @@ _COMMON = frozenset(
 class Overton(Mode):
     """Every community comments on the query, and the base LLM synthesizes one response that reflects all of them.
 
-    `Prediction(response, messages, strategy, failures)`, and with the last two strategies `sentences`.
+    `Prediction(response, messages, strategy, failures)`, and with all strategies but `joint` `sentences`.
 
     How it synthesizes is a saved, learned setting, `synthesis.value`:
 
     - `joint`: all messages in one prompt, as in the paper (section 2.2).
     - `per_message`: one sentence for each message, joined after an opening.
     - `refine`: a joint draft, and one sentence more for each message that the draft left out.
+    - `extractive`: the messages in their own words, joined after an opening. The base LLM writes nothing, so that
+      nothing is lost: for communities that say it well and a base LLM that is too small to say it again.
 
-    A sentence that lost its message, as small LMs write them, is replaced by the first sentence of the message itself.
-    What is lost or left out is told by words: see `reflects`.
+    A restated sentence that lost its message, as small LMs write them, is replaced by the first sentence of the message
+    itself. What is lost or left out is told by words: see `reflects`.
     """
 
     attribute_use = "refused"
@@ -71,16 +73,22 @@ class Overton(Mode):
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Hear the communities, then synthesize."""
         heard = yield from self.hear(question)
-        common = {"messages": heard.messages, "strategy": self.synthesis.value, "failures": heard.failures}
-        if self.synthesis.value == "per_message":
-            sentences = yield from self._restated(question.query, heard.messages)
-            return dspy.Prediction(response=_joined(OPENING, sentences), sentences=sentences, **common)
-        draft = yield from self._draft(question.query, heard.messages)
-        if self.synthesis.value == "joint":
-            return dspy.Prediction(response=draft, **common)
-        left_out = [message for message in heard.messages if not reflects(draft, quoted(message.text), question.query)]
-        sentences = yield from self._restated(question.query, left_out)
-        return dspy.Prediction(response=_joined(draft, sentences), sentences=sentences, **common)
+        query, strategy = question.query, self.synthesis.value
+        opening, sentences = OPENING, tuple[Sentence, ...]()
+        if strategy in ("joint", "refine"):
+            opening = yield from self._draft(query, heard.messages)
+        if strategy == "extractive":
+            sentences = tuple(Sentence(message.community, quoted(message.text)) for message in heard.messages)
+        elif strategy != "joint":
+            left_out = heard.messages if strategy == "per_message" else _left_out(opening, query, heard.messages)
+            sentences = yield from self._restated(query, left_out)
+        return dspy.Prediction(
+            response=" ".join([opening, *(sentence.text for sentence in sentences)]),
+            messages=heard.messages,
+            strategy=strategy,
+            failures=heard.failures,
+            **({} if strategy == "joint" else {"sentences": sentences}),
+        )
 
     def _draft(self, query: str, messages: Sequence[Message]) -> Steps[str]:
         (drafted,) = yield [Call(self.synthesize, {"query": query, "messages": delimit(messages)}, self.base)]
@@ -116,5 +124,5 @@ def _sentence(query: str, message: Message, restated: str) -> Sentence:
     return Sentence(message.community, kept)
 
 
-def _joined(opening: str, sentences: Sequence[Sentence]) -> str:
-    return " ".join([opening, *(sentence.text for sentence in sentences)])
+def _left_out(draft: str, query: str, messages: Sequence[Message]) -> list[Message]:
+    return [message for message in messages if not reflects(draft, quoted(message.text), query)]

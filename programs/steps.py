@@ -25,6 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 import dspy
 
 from .adapters import PlainAdapter
+from .cancelling import ended
 from .memory import Kept
 
 T = TypeVar("T")
@@ -159,8 +160,7 @@ async def _aask_all(calls: Sequence[Call]) -> list[_Outcome]:
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:  # all have ended, unless a listener raised or the program was cancelled
-            task.cancel()
+        await ended(tasks)  # all have, unless a listener raised or the program was cancelled
 
 
 async def _aask(call: Call) -> _Outcome:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import dspy
 
+from .cancelling import ended
 from .messages import Message
 from .pool import listening
 from .program import Program
@@ -38,4 +39,4 @@ async def streamed(
             yield part
         await asking
     finally:
-        asking.cancel()
+        await ended([asking])

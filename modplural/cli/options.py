@@ -59,6 +59,7 @@ class SynthesisName(StrEnum):
     JOINT = "joint"
     PER_MESSAGE = "per_message"
     REFINE = "refine"
+    EXTRACTIVE = "extractive"
 
 
 ModeOption = Annotated[ModeName | None, typer.Option("--mode", help="The mode that answers.")]

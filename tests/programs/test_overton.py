@@ -7,7 +7,7 @@ import pytest
 
 from modplural.programs.engines.fake import fake_lm, prompt_text
 from modplural.programs.messages import Message, Sentence, delimit
-from modplural.programs.overton import OPENING, Overton, reflects
+from modplural.programs.overton import OPENING, STRATEGIES, Overton, reflects
 from modplural.programs.pool import CommunityPool, FailurePolicy
 
 QUERY = "May one tell a lie to a friend?"
@@ -73,7 +73,16 @@ async def test_refine_leaves_a_complete_draft_as_it_is(run: Any, pool: Community
     assert (found.response, found.sentences) == (draft, ())
 
 
-@pytest.mark.parametrize("strategy", ["joint", "per_message", "refine"])
+async def test_extractive_keeps_every_message_in_its_own_words(run: Any, pool: CommunityPool) -> None:
+    program = Overton(base(), pool, strategy="extractive")
+    found = await run(program, QUERY)
+    assert found.sentences == tuple(Sentence(message.community, message.text) for message in found.messages)
+    assert found.response == " ".join([OPENING, *(message.text for message in found.messages)])
+    assert found.strategy == "extractive"
+    assert not program.base.engine.requests
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_failed_community_is_done_without_and_recorded(run: Any, pool: CommunityPool, strategy: str) -> None:
     pool["fairness"].lm = fake_lm({"": ValueError("it broke")}, num_retries=0)
     program = Overton(base(), pool, strategy=strategy, failures=FailurePolicy("continue", at_least=2))
@@ -103,7 +112,9 @@ async def test_what_it_cannot_use_is_refused_before_anybody_is_asked(
 
 
 def test_an_unknown_strategy_is_refused(pool: CommunityPool) -> None:
-    with pytest.raises(ValueError, match="synthesis strategy cannot be 'all'; it is one of joint, per_message, refine"):
+    with pytest.raises(
+        ValueError, match="synthesis strategy cannot be 'all'; it is one of joint, per_message, refine, extractive"
+    ):
         Overton(base(), pool, strategy="all")
 
 

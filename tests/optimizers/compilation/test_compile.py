@@ -39,7 +39,7 @@ def test_a_better_program_is_kept_and_scored_once_on_test(overton: Overton, tmp_
     assert report.test.after["said"].value == 1 > report.test.before["said"].value
     assert (report.dev.records, report.test.records) == (LIMIT, LIMIT)
     assert tuple(trials) == report.trials
-    assert [trial.what for trial in trials] == ["joint", "per_message", "refine"]
+    assert [trial.what for trial in trials] == ["joint", "per_message", "refine", "extractive"]
     assert expected[0] == report.estimate
     assert "-value: joint\n+value: per_message" in report.diff
 
