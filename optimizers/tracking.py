@@ -101,14 +101,33 @@ class TrackedRun:
         return _run(self._client, self.experiment_id, name, parameters, {"mlflow.parentRunId": self.run_id})
 
 
-def tracked_run(experiment: str, name: str, parameters: Mapping[str, Any]) -> AbstractContextManager[TrackedRun]:
+class StoreError(OSError):
+    """The store cannot be written; the message says which one, and why."""
+
+
+def tracked_run(
+    experiment: str, name: str, parameters: Mapping[str, Any], begun: str | None = None
+) -> AbstractContextManager[TrackedRun]:
     """Track what happens inside as one run; it is marked as failed where something is raised.
+
+    Args:
+        experiment: The experiment that it belongs to; it is made where it is missing.
+        name: What the run is called.
+        parameters: Settings that it keeps.
+        begun: Id of the run that is gone on with, such as one whose process was killed; where the store has it no
+            more, or when None, a new one is made.
 
     Raises:
         ImportError: MLflow is not installed.
+        StoreError: The store cannot be written.
     """
     client = tracking_client()
-    return _run(client, experiment_id(client, experiment), name, parameters, {})
+    with _writing():
+        before = None if begun is None else _found(client, begun)
+        if before is None:
+            return _run(client, experiment_id(client, experiment), name, parameters, {})
+        client.update_run(before.run_id, "RUNNING")
+        return _watched(client, before)
 
 
 def tracking_client() -> MlflowClient:
@@ -168,16 +187,43 @@ def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-@contextmanager
 def _run(
     client: MlflowClient, experiment: str, name: str, parameters: Mapping[str, Any], tags: dict[str, Any]
-) -> Iterator[TrackedRun]:
-    run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
-    run = TrackedRun(client, run_id, experiment)
+) -> AbstractContextManager[TrackedRun]:
+    run = TrackedRun(client, client.create_run(experiment, run_name=name, tags=tags).info.run_id, experiment)
+    run.log_parameters(parameters)
+    return _watched(client, run)
+
+
+@contextmanager
+def _watched(client: MlflowClient, run: TrackedRun) -> Iterator[TrackedRun]:
     try:
-        run.log_parameters(parameters)
         yield run
     except BaseException:
-        client.set_terminated(run_id, "FAILED")
+        client.set_terminated(run.run_id, "FAILED")
         raise
-    client.set_terminated(run_id)
+    client.set_terminated(run.run_id)
+
+
+def _found(client: MlflowClient, run_id: str) -> TrackedRun | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        info = client.get_run(run_id).info
+    except MlflowException:  # another store, or somebody deleted it for good
+        return None
+    return TrackedRun(client, run_id, info.experiment_id) if info.lifecycle_stage == "active" else None
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What MLflow says when it cannot write, in one line and with a remedy."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        lines = redacted(str(error)).splitlines() or [type(error).__name__]
+        raise StoreError(
+            f"{shown_store()} cannot be written: {lines[0]}. MLFLOW_TRACKING_URI names another store"
+        ) from error
