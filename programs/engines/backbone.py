@@ -181,7 +181,18 @@ def load_backbone(folder: Path, device: str | None = None, dtype: str | None = N
     finally:
         if bars:
             logging.enable_progress_bar()
+    if chosen.type == "cpu":
+        _leave_file(model)
     return Backbone(model.to(chosen), tokenizer)
+
+
+def _leave_file(model: Any) -> None:
+    """Copy the weights out of their file, which is mapped: its pages would stay in memory beside the copies of them.
+
+    Adapters are stacked below the weights they change, in new matrices.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def check_names(device: str | None, dtype: str | None) -> None:

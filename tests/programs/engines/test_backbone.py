@@ -174,3 +174,10 @@ def test_loading_restores_the_users_progress_bars(tiny_model: Path) -> None:
     assert logging.is_progress_bar_enabled()
     load_backbone(tiny_model, "cpu", "float32")
     assert logging.is_progress_bar_enabled()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="what a process has mapped is told by Linux alone")
+def test_weights_do_not_stay_mapped_beside_what_adapters_make_of_them(tiny_model: Path) -> None:
+    backbone = load_backbone(tiny_model, "cpu", "float32")
+    assert backbone.device.type == "cpu"
+    assert str(tiny_model) not in Path("/proc/self/maps").read_text()
