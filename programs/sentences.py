@@ -9,7 +9,10 @@ _SHORTEST = 20
 """Characters below which a sentence says nothing: "Sure!", "Dr."."""
 
 _CLOSERS = "[\"'\u201d\u2019\u00bb)\u300d\u300f\uff09]*"
-_SENTENCE = re.compile(rf".{{{_SHORTEST},}}?[.!?\u3002\uff01\uff1f]+{_CLOSERS}(?=\s|$)")
+_MARK = "[.!?\u3002\uff01\uff1f]"
+_SENTENCE = re.compile(rf"(?<!{_MARK})(?P<marks>{_MARK}++){_CLOSERS}+(?=\s|$)")
+"""A whole run of marks, never tried from its middle nor given back in parts: a reply may be one run of any length."""
+
 _ENDED = re.compile(rf"[.!?\u2026\u061f\u06d4\u0964\u3002\uff01\uff1f]{_CLOSERS}$")
 _END = re.compile(
     rf"""
@@ -26,8 +29,8 @@ _END = re.compile(
 def first_sentence(text: str) -> str:
     """The first sentence of a reply that was asked for one, on one line; all of it where no end is found."""
     line = " ".join(text.split())
-    found = _SENTENCE.match(line)
-    return found.group() if found else line
+    ends = (found.end() for found in _SENTENCE.finditer(line) if found.end("marks") > _SHORTEST)
+    return line[: next(ends, len(line))]
 
 
 def whole_sentences(line: str, longest: int) -> str:

@@ -1,6 +1,7 @@
 """Where sentences end, in replies of LMs."""
 
 # ruff: noqa: RUF001 - text in many scripts is what is tested
+import re
 import time
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modplural.programs.sentences import first_sentence, whole_sentences
+
+DEFINED = re.compile(".{20,}?[.!?。！？]+[\"'”’»)」』）]*(?=\\s|$)")
+"""The shortest beginning of at least 20 characters that marks, and what they close, end; slow on long runs of marks."""
 
 LINES = st.lists(st.sampled_from(["Kindness", "matters", "e.g.", "3.5", "so.", "Yes!", "\u3002", "(no?)", "a" * 40]))
 
@@ -29,6 +33,20 @@ LINES = st.lists(st.sampled_from(["Kindness", "matters", "e.g.", "3.5", "so.", "
 )
 def test_first_sentence_of_a_reply(reply: str, sentence: str) -> None:
     assert first_sentence(reply) == sentence
+
+
+@given(st.text(st.sampled_from("ab .!?。'\")\n"), max_size=60))
+def test_first_sentence_is_the_shortest_that_says_something(reply: str) -> None:
+    line = " ".join(reply.split())
+    found = DEFINED.match(line)
+    assert first_sentence(reply) == (found.group() if found else line)
+
+
+@pytest.mark.parametrize("part", ["!", "!)", "!'", "a.", "?! ", "。"])
+def test_the_first_sentence_of_a_text_of_any_length_is_found_at_once(part: str) -> None:
+    start = time.monotonic()
+    assert first_sentence(part * 200_000 + "x")
+    assert time.monotonic() - start < 1.0
 
 
 @pytest.mark.parametrize(
