@@ -67,6 +67,11 @@ def read_yaml(text: str) -> YamlDocument:
         raise YamlError("the values are nested too deeply") from error
 
 
+def line_start(text: str, index: int) -> int:
+    """Where the line of a character begins."""
+    return text.rfind("\n", 0, index) + 1
+
+
 def _entry(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
     """What marks an entry of a mapping or list, and its value."""
     if isinstance(node, yaml.MappingNode):

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from .yaml_lines import YamlError, read_yaml
+from .yaml_brackets import add_in_brackets, remove_in_brackets
+from .yaml_lines import YamlError, line_start, read_yaml
 
 _NARROWEST = 80
 
@@ -29,16 +30,16 @@ def add_entry(text: str, key: str, entry: Mapping[str, Any]) -> str:
     """
     listed = _list(text, key)
     last = listed.value[-1]
+    newline = "\r\n" if "\r\n" in text else "\n"
     if listed.flow_style:
-        return _insert(text, last.end_mark.index, f"{_separator(text, last)}{_flow(entry)}")
+        return add_in_brackets(text, last, _flow(entry), newline)
     start, end = _lines_of(text, last)
     indent = re.match(r"[^-]*", text[start:end]).group()  # type: ignore[union-attr]
     width = max(_NARROWEST, *map(len, text.splitlines())) - len(indent)
     written = f"- {_flow(entry)}\n" if last.flow_style else _dump([dict(entry)], width=width)
     lines = "".join(f"{indent}{line}" if line.strip() else line for line in written.splitlines(keepends=True))
-    newline = "\r\n" if "\r\n" in text else "\n"
     whole = lines if text[:end].endswith("\n") else f"\n{lines}".removesuffix("\n")
-    return _insert(text, end, whole.replace("\n", newline))
+    return text[:end] + whole.replace("\n", newline) + text[end:]
 
 
 def remove_entry(text: str, key: str, index: int) -> str:
@@ -48,7 +49,9 @@ def remove_entry(text: str, key: str, index: int) -> str:
         YamlError: As for `add_entry`.
     """
     listed = _list(text, key)
-    start, end = (_flow_part if listed.flow_style else _block_part)(text, listed.value, index)
+    if listed.flow_style:
+        return remove_in_brackets(text, listed.value, index)
+    start, end = _block_part(text, listed.value[index])
     return text[:start] + text[end:]
 
 
@@ -61,8 +64,8 @@ def _list(text: str, key: str) -> yaml.SequenceNode:
     return listed
 
 
-def _block_part(text: str, entries: list[yaml.Node], index: int) -> tuple[int, int]:
-    start, end = _lines_of(text, entries[index])
+def _block_part(text: str, entry: yaml.Node) -> tuple[int, int]:
+    start, end = _lines_of(text, entry)
     before, after = text[:start], text[end:]
     if not text[:end].endswith("\n"):  # so that a file without a last line break stays one
         return len(before.removesuffix("\n").removesuffix("\r")), end
@@ -71,30 +74,25 @@ def _block_part(text: str, entries: list[yaml.Node], index: int) -> tuple[int, i
     return start, end
 
 
-def _flow_part(text: str, entries: list[yaml.Node], index: int) -> tuple[int, int]:
-    start, end = entries[index].start_mark.index, entries[index].end_mark.index
-    before = entries[index - 1].end_mark.index if index else start
-    if index == len(entries) - 1 and text[before:start].strip() == ",":
-        return before, end
-    comma = re.compile(r"\s*,\s*").match(text, end)
-    return start, comma.end() if comma else end
-
-
 def _lines_of(text: str, entry: yaml.Node) -> tuple[int, int]:
-    """Where the lines of a block entry begin, at the one with its dash, and end."""
-    start = _line_start(text, entry.start_mark.index)
+    """Where the lines of a block entry begin, at the one with its dash, and end.
+
+    Comments behind it are in it as far as they are indented deeper than its dash, like its fields: one that stands
+    in for a field is such.
+    """
+    start = line_start(text, entry.start_mark.index)
     while not text[start:].lstrip(" ").startswith("-"):
         if start == 0:
             raise YamlError("an entry of a list has no dash", entry.start_mark.line + 1)
-        start = _line_start(text, start - 1)
+        start = line_start(text, start - 1)
     end = _end(entry)
     if end == 0 or text[end - 1] != "\n":
         end = text.find("\n", end) + 1 or len(text)
+    deeper = text.index("-", start) - start + 1
+    comment = re.compile(rf"(?:[^\S\n]*\n)*[ ]{{{deeper},}}#.*(?:\n|\Z)")
+    while found := comment.match(text, end):
+        end = found.end()
     return start, end
-
-
-def _line_start(text: str, index: int) -> int:
-    return text.rfind("\n", 0, index) + 1
 
 
 def _end(node: yaml.Node) -> int:
@@ -103,17 +101,6 @@ def _end(node: yaml.Node) -> int:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)
     return int(node.end_mark.index)
-
-
-def _separator(text: str, entry: yaml.Node) -> str:
-    """What stands between the entries of a list in brackets: a comma, and a new line if they have one each."""
-    start = entry.start_mark.index
-    before = text[_line_start(text, start) : start]
-    return ", " if before.strip() else f",\n{before}"
-
-
-def _insert(text: str, index: int, more: str) -> str:
-    return text[:index] + more + text[index:]
 
 
 def _flow(entry: Mapping[str, Any]) -> str:

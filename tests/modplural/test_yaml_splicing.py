@@ -32,8 +32,13 @@ STYLES = {
     "windows": BLOCK.replace("\n", "\r\n"),
     "entries in braces": "who:\n  - {name: a, more: [b, c]}  # the first\n  - {name: b}\n",
     "dash on its own line": "who:\n  -\n    name: a\n  - # here\n    name: b\nlast: 1\n",
+    "comment inside, at the end": "who:\n- name: a\n  # more: b\n\n  # and more\n# the end\n",
+    "comment inside, without a line break": "who:\n  - name: a\n    # more: b",
     "in brackets": "who: [{name: a}, {name: b}]\nafter: 1\n",
     "in brackets, one a line": "who: [\n  {name: a},  # first\n  {name: b},\n]\n",
+    "in brackets, with a comment": "who: [\n  {name: a},\n  {name: b}  # second\n]\n",
+    "in brackets, with a comma and a comment": "who: [\r\n  {name: a},\r\n  {name: b},  # second\r\n]\r\n",
+    "in brackets, several in a line": "who: [{name: a}, {name: b}, # both\n  {name: c}, {name: d} # both\n  ]\n",
     "anchor": "who: &all\n  - &one {name: a}\n  - {name: b}\n",
 }
 
@@ -63,6 +68,36 @@ def test_comments_between_entries_stay() -> None:
     assert removed == BLOCK[: BLOCK.index("  - name: elders")] + BLOCK[BLOCK.index("\n  # second") :]
     assert "# first" in removed
     assert "over seventy" not in removed
+
+
+@pytest.mark.parametrize(
+    ("text", "without_first", "with_third"),
+    [
+        (
+            "who:\n  - name: a\n    # of a\n\n    # too\n  # of b\n  - name: b\n    # of b\n# the end\n",
+            "who:\n  # of b\n  - name: b\n    # of b\n# the end\n",
+            "    # of b\n  - name: c\n# the end\n",
+        ),
+        (
+            "who:\n- {name: a}\n  # of a\n- {name: b}\n  # of b",
+            "who:\n- {name: b}\n  # of b",
+            "- {name: b}\n  # of b\n- {name: c}",
+        ),
+        (
+            "who: [\n  {name: a},  # of a\n  {name: b}  # of b\n]\n",
+            "who: [\n  {name: b}  # of b\n]\n",
+            "  {name: b},  # of b\n  {name: c}\n]\n",
+        ),
+        (
+            "who: [{name: a},  # of a\n  {name: b},  # of b\n]\n",
+            "who: [\n  {name: b},  # of b\n]\n",
+            "  {name: b},  # of b\n  {name: c},\n]\n",
+        ),
+    ],
+)
+def test_a_comment_goes_and_stays_with_its_entry(text: str, without_first: str, with_third: str) -> None:
+    assert remove_entry(text, "who", 0) == without_first
+    assert add_entry(text, "who", {"name": "c"}).endswith(with_third)
 
 
 def test_blank_lines_that_meet_become_one() -> None:
