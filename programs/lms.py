@@ -18,7 +18,7 @@ KEY_SERVERS = "MODPLURAL_KEY_SERVERS"
 """Environment variable with the servers that may be sent keys: hosts, with `:port` or without, and commas between."""
 
 _NO_KEY = "-"
-"""Given instead of a key, because DSPy would send the provider's own key from the environment to any address."""
+"""Given where no key is named, because DSPy would send the provider's own key from the environment to any address."""
 
 
 def build_lm(config: LMConfig) -> dspy.LM:
@@ -27,7 +27,8 @@ def build_lm(config: LMConfig) -> dspy.LM:
     The key of a server is read from the environment now; it is kept in the LM, and in nothing that is saved. Keys are
     sent to the provider's own address (no `api_base`), to this machine, and to the servers that the environment
     variable `MODPLURAL_KEY_SERVERS` names, such as `llm.example.org,10.0.0.7:8000`; to no other, whatever a
-    configuration says.
+    configuration says. A server at an `api_base` gets the key that `api_key_env` names, or none: a provider's own key
+    is for the provider, and no server needs one because it speaks the same language.
 
     Raises:
         LookupError: The environment variable for the key is unset or empty.
@@ -41,13 +42,11 @@ def build_lm(config: LMConfig) -> dspy.LM:
     if config.api_base:
         settings["api_base"] = config.api_base
         settings["cache"] = False  # DSPy's cache takes two servers' LMs of one name for the same LM
-    trusted = config.api_base is None or _is_trusted(config.api_base)
+        settings["api_key"] = _NO_KEY
     if config.api_key_env:
-        if not trusted:
+        if config.api_base and not _is_trusted(config.api_base):
             raise ValueError(_mistrust(config))
         settings["api_key"] = _read_key(config.api_key_env, config.model)
-    elif not trusted:
-        settings["api_key"] = _NO_KEY
     lm = dspy.LM(config.model, **settings)
     lm.built_from = config  # a saved program names the variable of the key, which the LM itself cannot tell
     return lm

@@ -2,13 +2,55 @@
 
 import json
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from modplural.programs.config import LMConfig
 from modplural.programs.engines.local import LocalEngine
 from modplural.programs.lms import build_lm
+
+VARIABLES = ("OPENAI_API_KEY", "HOSTED_VLLM_API_KEY", "VLLM_API_KEY")
+"""Where libraries look for the key of a provider."""
+
+
+class Server(NamedTuple):
+    """A server on this machine that speaks OpenAI's language, and the headers of the requests that it got."""
+
+    address: str
+    headers: list[dict[str, str]]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    headers: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            headers.append({name.lower(): value for name, value in self.headers.items()})
+            message = {"role": "assistant", "content": "Yes."}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+            reply = {"id": "1", "object": "chat.completion", "created": 0, "model": "some", "choices": [choice]}
+            body = json.dumps({**reply, "usage": usage}).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield Server(f"http://127.0.0.1:{http.server_port}/v1", headers)
+        http.shutdown()
 
 
 def test_a_served_lm_gets_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,10 +117,40 @@ def test_keys_are_sent_to_servers_that_the_user_names(named: str, monkeypatch: p
     assert lm.kwargs["api_key"] == "hunter2"
 
 
-def test_a_server_of_anybodys_gets_no_key_of_the_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("named", ["evil.example", ""])
+def test_a_server_of_anybodys_gets_no_key_of_the_providers(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "hunter2")
+    monkeypatch.setenv("MODPLURAL_KEY_SERVERS", named)
     lm = build_lm(LMConfig(model="openai/some", api_base="https://evil.example/v1"))
     assert lm.kwargs["api_key"] == "-"  # with none at all, DSPy takes the provider's
+
+
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+def test_a_server_on_this_machine_gets_no_key_that_was_not_named(
+    provider: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "hunter2")
+    lm = build_lm(LMConfig(model=f"{provider}/some", api_base=server.address))
+    assert lm("Is it right?") == ["Yes."]
+    assert server.headers
+    assert "hunter2" not in str(server.headers)
+
+
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+def test_a_server_on_this_machine_is_asked_without_any_key(
+    provider: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    assert build_lm(LMConfig(model=f"{provider}/some", api_base=server.address))("Is it right?") == ["Yes."]
+
+
+def test_a_server_on_this_machine_gets_the_key_that_was_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "hunter2")
+    monkeypatch.setenv("SOME_KEY", "hunter3")
+    build_lm(LMConfig(model="openai/some", api_base=server.address, api_key_env="SOME_KEY"))("Is it right?")
+    assert server.headers[0]["authorization"] == "Bearer hunter3"
 
 
 def test_settings_that_are_not_given_are_left_to_the_backend() -> None:

@@ -16,24 +16,17 @@ from modplural.programs.building import BuiltPool, build_pool
 from modplural.programs.config import LMConfig
 from modplural.programs.lms import build_lm
 
-KEY = "MODPLURAL_TEST_KEY"
 ASKED = {"query": "May I lie to my boss?", "options": ["Yes", "No"]}
 CHOICE = "query, options: list[str] -> choice: str"
 
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key, which any server on this machine may be sent; DSPy asks nobody as `openai/` without one."""
-    monkeypatch.setenv(KEY, "-")
-
-
 @pytest.fixture
 def mixed(address: str, smollm2: str) -> BuiltPool:
     """The API's base with three of the communities in this process."""
     config = load_pool("default")
-    base = LMConfig(model="openai/base", api_base=address, api_key_env=KEY, temperature=0.0, max_tokens=48)
+    base = LMConfig(model="openai/base", api_base=address, temperature=0.0, max_tokens=48)
     here = LMConfig(model=smollm2, temperature=0.0, max_tokens=24)
     few = {"base": base, "community_base": here, "communities": config.communities[:3]}
     return build_pool(config.model_copy(update=few))
@@ -78,7 +71,7 @@ def test_auto_takes_what_the_api_tells(mixed: BuiltPool) -> None:
 
 
 def test_without_probabilities_auto_samples(mute: str) -> None:
-    lm = build_lm(LMConfig(model="openai/base", api_base=mute, api_key_env=KEY))
+    lm = build_lm(LMConfig(model="openai/base", api_base=mute))
     answer = _ask(MeasuredChoice(CHOICE), lm)
 
     assert (answer.strategy, answer.method) == ("sampled", "sampling")
