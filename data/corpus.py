@@ -102,6 +102,8 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(text)
         except UnicodeDecodeError as error:
             yield number, ValueError(f"not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8")
+        except RecursionError:
+            yield number, ValueError('nested too deeply; give {"query": ..., "message": ...} with texts in it')
         except ValueError as error:
             yield number, ValueError(f"no JSON ({error})")
 

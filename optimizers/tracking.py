@@ -7,6 +7,8 @@ store lie beside its file, whatever folder a command runs in. This file knows ML
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -27,6 +29,11 @@ T = TypeVar("T")
 _SQLITE = "sqlite:///"
 _PARAMETERS_AT_ONCE, _METRICS_AT_ONCE = 100, 1000
 """What MLflow takes in one batch."""
+_RUNS_AT_MOST = 50_000
+"""What MLflow gives in one answer."""
+_NOT_IN_NAMES = re.compile(r"[^\w\-. /]", re.ASCII)
+_LONGEST_NAME = 250
+"""Of a metric, and what MLflow takes in it."""
 _DIGEST = 36
 """Characters that MLflow keeps of a dataset's digest; all of it stands in the dataset's profile."""
 
@@ -63,11 +70,15 @@ class TrackedRun:
         self.experiment_id = experiment_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Add a point to each curve."""
+        """Add a point to each curve; numbers that are none (NaN) are left out."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        points = [Metric(name, value, now, step) for name, value in metrics.items()]
+        points = [
+            Metric(_NOT_IN_NAMES.sub("_", name)[:_LONGEST_NAME], value, now, step)
+            for name, value in metrics.items()
+            if math.isfinite(value)
+        ]
         for some in _parts(points, _METRICS_AT_ONCE):
             self._client.log_batch(self.run_id, metrics=some)
 
@@ -95,6 +106,11 @@ class TrackedRun:
     def log_folder(self, folder: Path, name: str) -> None:
         """Keep a folder's files with the run."""
         self._client.log_artifacts(self.run_id, str(folder), name)
+
+    def count_nested(self) -> int:
+        """How many runs there are below this one."""
+        below = f"tags.`mlflow.parentRunId` = '{self.run_id}'"
+        return len(self._client.search_runs([self.experiment_id], below, max_results=_RUNS_AT_MOST))
 
     def nested(self, name: str, parameters: Mapping[str, Any]) -> AbstractContextManager[TrackedRun]:
         """Track a part of the work, such as one trial, as a run below this one."""
@@ -128,6 +144,19 @@ def tracked_run(
             return _run(client, experiment_id(client, experiment), name, parameters, {})
         client.update_run(before.run_id, "RUNNING")
         return _watched(client, before)
+
+
+def opened_run(run_id: str) -> TrackedRun:
+    """A run that is there, to add to it.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        LookupError: The store has none of that id.
+    """
+    run = _found(tracking_client(), run_id)
+    if run is None:
+        raise LookupError(f"there is no run {run_id!r} in {shown_store()}")
+    return run
 
 
 def tracking_client() -> MlflowClient:

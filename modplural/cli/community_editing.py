@@ -36,7 +36,7 @@ def add(
             "name": name,
             "description": description,
             "adapter": adapter and located(adapter, pool),
-            "model": model and _located_model(model, pool),
+            "model": model and located_model(model, pool),
             "api_base": api_base,
             "api_key_env": api_key_env,
             "persona": persona,
@@ -113,7 +113,7 @@ def add_to_pool(terminal: Terminal, pool: str, community: CommunityConfig) -> No
     _say(terminal, pool, now)
 
 
-def _located_model(model: str, pool: str) -> str:
+def located_model(model: str, pool: str) -> str:
     """A model as the pool file has to name it; only folders depend on where one is."""
     from ..pool_editing import relative_to_pool
     from ..programs.config_fields import LOCAL

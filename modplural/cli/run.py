@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .adjusting import Changes, adjust
+from .bar import Bar
 from .options import (
     AtLeastOption,
     BaselineOption,
@@ -76,13 +78,11 @@ def run_records(
     from ..data import RecordFileError
     from ..optimizers import RunUsageError, journal_path, run_file
 
-    bar = _Bar(terminal)
     try:
-        with bar:
+        with Bar(terminal, "records") as bar:
+            draw = partial(_draw, bar)
             report = interruptible(
-                lambda: run_file(
-                    program, records, output, task=task, limit=limit, workers=workers, on_progress=bar.show
-                )
+                lambda: run_file(program, records, output, task=task, limit=limit, workers=workers, on_progress=draw)
             )
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {journal_path(output)}; the same command goes on.", INTERRUPTED)
@@ -92,43 +92,8 @@ def run_records(
     return report
 
 
-class _Bar:
-    """A progress bar for a run, with the rate and the time left."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[failed]}", style="red"),
-            console=terminal.notes,
-            disable=not terminal.notes.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=None, rate="", failed="")
-        self._started = False
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, progress: Progress) -> None:
-        """Show how far a run is. What an earlier run has done comes first and does not count as speed."""
-        if not self._started:
-            self._started = True
-            self._progress.reset(self._task, total=progress.total, completed=progress.done)
-        speed = self._progress.tasks[0].speed
-        self._progress.update(
-            self._task,
-            completed=progress.done,
-            rate=f"{speed:.2f} records/s" if speed else "",
-            failed=f"{progress.failed} failed" if progress.failed else "",
-        )
+def _draw(bar: Bar, progress: Progress) -> None:
+    bar.draw(progress.done, progress.total, f"[red]{progress.failed} failed[/]" if progress.failed else "")
 
 
 def _report(terminal: Terminal, report: RunReport) -> None:

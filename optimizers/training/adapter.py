@@ -1,4 +1,4 @@
-"""The trained adapter as a folder: safetensors, PEFT's configuration and a model card; whole or not there at all."""
+"""The trained adapter as a folder: safetensors, PEFT's configuration and a model card."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 _CARD = """\
 ---
-library_name: peft
-base_model: {base}
-license: apache-2.0
-tags: [modplural, lora, pluralistic-alignment]
----
+{head}---
 
 # {community}
 
@@ -30,35 +28,38 @@ no further than the corpus does, gives no advice, and says nothing about what is
 """
 
 
-def save_adapter(model: Any, base: str, community: str, facts: Mapping[str, Any], target: Path, work: Path) -> None:
-    """Write an adapter next to its place and move it there in one step.
+def write_adapter(
+    model: Any, base: str, community: str, license: str | None, facts: Mapping[str, Any], folder: Path
+) -> None:
+    """Write an adapter.
 
     Args:
         model: A PEFT model with one adapter. Its adapter weights become float16, which holds them in half the space.
         base: The hub id or name of the base model, for the configuration and the card.
         community: Whom it speaks for.
+        license: What the card says of how it may be used, such as "apache-2.0"; nothing is said of it when None.
         facts: What the card's table says.
-        target: The folder; what was there before is replaced.
-        work: A folder on the same file system for what is not finished.
+        folder: The folder; what an earlier attempt left there is replaced.
     """
-    made, old = work / "adapter", work / "replaced"
-    for leftover in (made, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     for name, weight in model.named_parameters():
         if "lora_" in name:
             weight.data = weight.data.half()
     config = model.peft_config["default"]
     config.base_model_name_or_path = base  # PEFT put the folder in this user's cache there
     config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
-    model.save_pretrained(made)
+    model.save_pretrained(folder)
     rows = "\n".join(f"| {key.replace('_', ' ')} | {_shown(value)} |" for key, value in facts.items())
-    card = _CARD.format(base=base, community=community, rows=rows)
-    (made / "README.md").write_text(card, encoding="utf-8")
-    if target.exists():
-        target.rename(old)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    card = _CARD.format(head=_head(base, license), base=base, community=community, rows=rows)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _head(base: str, license: str | None) -> str:
+    """The card's metadata, by the names that the model hub has for them."""
+    licensed = {"license": license} if license else {}
+    tags = ["modplural", "lora", "pluralistic-alignment"]
+    said = {"library_name": "peft", "base_model": base, **licensed, "tags": tags}
+    return yaml.safe_dump(said, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
 def _shown(value: Any) -> str:

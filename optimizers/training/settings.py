@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_COMMENTS_PER_STEP = 8
+_STEPS_PER_EPOCH = 4
+
 
 class TrainingSettings(BaseModel):
     """Settings of a LoRA training. The defaults suit a hundred comments and a base of a hundred million parameters.
@@ -10,7 +13,7 @@ class TrainingSettings(BaseModel):
         epochs: Most passes over the corpus; training ends earlier when the validation loss stops falling.
         patience: Epochs without a better validation loss after which it ends.
         learning_rate: Peak of a linear schedule.
-        batch_size: Comments per step.
+        batch_size: Comments per step; when None 8, or fewer where an epoch would have less than four steps.
         rank: LoRA rank (Hu et al., 2021); alpha is twice that.
         targets: Names of the linear layers that are adapted.
         validation: Share of the queries that is not trained on, and says when to stop.
@@ -22,8 +25,13 @@ class TrainingSettings(BaseModel):
     epochs: int = Field(default=4, gt=0)
     patience: int = Field(default=1, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    batch_size: int = Field(default=8, gt=0)
+    batch_size: int | None = Field(default=None, gt=0)
     rank: int = Field(default=4, gt=0)
     targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
     validation: float = Field(default=0.1, gt=0, lt=1)
     seed: int = 0
+
+    def comments_per_step(self, comments: int) -> int:
+        """Comments per step of a training on so many."""
+        fitting = max(1, min(_COMMENTS_PER_STEP, comments // _STEPS_PER_EPOCH))
+        return fitting if self.batch_size is None else self.batch_size

@@ -6,40 +6,34 @@ appears in its folder whole or not at all. This file binds corpus, model, traine
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from ...data.corpus import Corpus, CorpusError, read_corpus
 from ...programs.config_fields import LOCAL
 from ...programs.engines.backbone import ModelFacts, load_backbone
 from ...programs.engines.embedded import EMBEDDED
 from ...programs.engines.models import resolve_model
-from ...programs.engines.weights import ADAPTER
-from ..tracking import tracked_run
-from .adapter import save_adapter
+from ..tracking import TrackedRun, tracked_run
+from .adapter import write_adapter
+from .device import check_device
+from .errors import TrainingError
 from .examples import Tokens, encode
+from .folder import AdapterFolder
 from .settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from .trainer import Listener
+    from .watcher import Listener
 
 EXPERIMENT = "modplural-communities"
 """The MLflow experiment that trainings belong to."""
 
 DEFAULT_BASE = "local/smollm2-135m-instruct"
-
-
-class TrainingError(RuntimeError):
-    """A training cannot start, or made nothing that can be used."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +69,7 @@ def train_community(
     output: str | Path | None = None,
     settings: TrainingSettings | None = None,
     overwrite: bool = False,
+    license: str | None = None,
     device: str | None = None,
     on_progress: Listener | None = None,
 ) -> TrainedCommunity:
@@ -87,18 +82,21 @@ def train_community(
         output: Folder for the adapter; `adapters/<name>` when None. While it is made, checkpoints are kept beside it.
         settings: How it is trained.
         overwrite: Whether an adapter that is in `output` may be replaced.
+        license: The adapter's, for its model card, such as "apache-2.0"; the card claims none when None.
         device: Such as "cuda"; chosen automatically when None.
         on_progress: Told after every step.
 
     Raises:
         CorpusError: The corpus cannot be used; the message names the lines. Or a comment is longer than the base reads.
+        DeviceError: The device is not there.
         ValueError: The base cannot be found or used.
         FileExistsError: There is an adapter in `output` and `overwrite` is not set, or something else is in it.
         TrainingError: Another process trains this adapter, or it learned nothing.
     """
     started, settings = time.monotonic(), settings or TrainingSettings()
-    target = Path("adapters", name) if output is None else Path(output)
-    _check_free(target, overwrite)
+    check_device(device)
+    folder = AdapterFolder(Path("adapters", name) if output is None else Path(output), overwrite)
+    folder.check()
     comments = corpus if isinstance(corpus, Corpus) else read_corpus(corpus)
     train, validation = comments.split(settings.validation, settings.seed)
     source = resolve_model(base.removeprefix(LOCAL))
@@ -109,55 +107,41 @@ def train_community(
         "corpus_digest": comments.digest,
         "comments": len(train.comments),
         **settings.model_dump(mode="json"),
+        "batch_size": settings.comments_per_step(len(train.comments)),
     }
     from .trainer import fit
 
-    with _work_folder(target, facts) as work:
+    with folder.held():
         backbone = load_backbone(source.path(), device)
         rows, held_out = _encoded(train, backbone.facts), _encoded(validation, backbone.facts)
-        with tracked_run(EXPERIMENT, name, facts) as run:
+        work = folder.work(facts)
+        with _tracked(name, facts, work) as run:
             fitted = fit(backbone.model, rows, held_out, settings, work / "checkpoints", run, on_progress)
             if not fitted.after < fitted.before:
                 shutil.rmtree(work)  # going on from its last checkpoint would end the same way
                 raise TrainingError(_learned_nothing(name, fitted.before, fitted.after))
-            found = {"perplexity_before": fitted.before, "perplexity": fitted.after, "epochs": fitted.epochs}
+            found = {"perplexity_before": fitted.before, "perplexity": fitted.after, "epochs_done": fitted.epochs}
             run.log_metrics(found)
             base_name = EMBEDDED[source.name].hub_id if source.name in EMBEDDED else source.name
-            save_adapter(fitted.model, base_name, name, {**facts, **found}, target, work)
-            run.log_folder(target, "adapter")
-    shutil.rmtree(work)
+            write_adapter(fitted.model, base_name, name, license, {**facts, **found}, work / "adapter")
+            run.log_folder(work / "adapter", "adapter")
+            folder.put(work / "adapter")
+        shutil.rmtree(work)
     seconds = time.monotonic() - started
-    return TrainedCommunity(name, target, len(rows), fitted.epochs, fitted.before, fitted.after, seconds, run.run_id)
-
-
-def _check_free(target: Path, overwrite: bool) -> None:
-    if target.exists() and not target.is_dir():
-        raise FileExistsError(f"{target} is a file, where a folder for the adapter is needed; name another output")
-    if not target.exists() or not any(target.iterdir()):
-        return
-    if not (target / ADAPTER.config).is_file():
-        raise FileExistsError(
-            f"{target} is not empty and holds no adapter; what is in it would be lost: name another output"
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"{target} holds an adapter, which would be lost; name another output, or ask to overwrite it"
-        )
+    return TrainedCommunity(
+        name, folder.path, len(rows), fitted.epochs, fitted.before, fitted.after, seconds, run.run_id
+    )
 
 
 @contextmanager
-def _work_folder(target: Path, facts: dict[str, Any]) -> Iterator[Path]:
-    """The folder for checkpoints of this very training, held by one process; a failure leaves it for the next try."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-    work = target.with_name(f".{target.name}.training-{digest}")
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(work / "lock", timeout=0):
-            yield work
-    except Timeout as error:
-        raise TrainingError(
-            f"another process trains {target} right now; wait for it, or name another output"
-        ) from error
+def _tracked(name: str, facts: Mapping[str, Any], work: Path) -> Iterator[TrackedRun]:
+    """The MLflow run of a training, which stays the same however often it is stopped and gone on with."""
+    noted = work / "mlflow-run"
+    begun = noted.read_text(encoding="utf-8") if noted.is_file() else None
+    with tracked_run(EXPERIMENT, name, facts, begun) as run:
+        work.mkdir(exist_ok=True)
+        noted.write_text(run.run_id, encoding="utf-8")
+        yield run
 
 
 def _encoded(corpus: Corpus, facts: ModelFacts) -> list[Tokens]:
@@ -169,7 +153,7 @@ def _encoded(corpus: Corpus, facts: ModelFacts) -> list[Tokens]:
 
 def _learned_nothing(name: str, before: float, after: float) -> str:
     if after == before:
-        remedy = "it had too few steps: give more comments, more epochs, or a smaller batch size"
+        remedy = "its steps were too few or too small: give more comments, more epochs, or a higher learning rate"
     else:
         remedy = "lower the learning rate, or give a larger corpus"
     return (

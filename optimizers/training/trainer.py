@@ -1,38 +1,28 @@
-"""The trainer: how transformers' Trainer is set up here, watched, and continued from its checkpoints.
+"""The trainer: how transformers' Trainer is set up here, and continued from its checkpoints.
 
 This file knows tokens and steps; it must not know communities or where an adapter goes.
 """
 
 from __future__ import annotations
 
-import math
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from ..tracking import TrackedRun
+from .checkpoints import epochs_since_best, last_checkpoint, perplexity
 from .examples import IGNORED, Tokens, batch
 from .settings import TrainingSettings
+from .watcher import Listener, Watcher
 
 _EVAL_ROWS = 16
-_LARGEST_LOSS = 700.0
-
-
-class TrainingProgress(NamedTuple):
-    """How far a training is, and the perplexity of the validation comments after each finished epoch.
-
-    It is per token, and the mean over batches of 16 comments where there are more.
-    """
-
-    step: int
-    steps: int
-    perplexities: tuple[float, ...]
 
 
 class Trained(NamedTuple):
@@ -42,9 +32,6 @@ class Trained(NamedTuple):
     before: float
     after: float
     epochs: float
-
-
-Listener = Callable[[TrainingProgress], None]
 
 
 def fit(
@@ -65,24 +52,42 @@ def fit(
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
     )
-    watcher = _Watcher(run, listener)
+    arguments = _arguments(settings, len(train), folder, on_cpu=model.device.type == "cpu")
+    checkpoint = last_checkpoint(folder)
+    if checkpoint is not None and epochs_since_best(checkpoint.perplexities) >= settings.patience:
+        arguments.num_train_epochs = checkpoint.epochs  # it had ended; what it made was not kept
+    watcher = Watcher(run, listener, settings.patience)
     trainer = _MessageTrainer(
         model=get_peft_model(model, config),
-        args=_arguments(settings, folder, on_cpu=model.device.type == "cpu"),
+        args=arguments,
         train_dataset=list(train),
         eval_dataset=list(validation),
         data_collator=batch,
-        callbacks=[EarlyStoppingCallback(settings.patience), watcher],
+        callbacks=[watcher],
     )
     trainer.remove_callback(PrinterCallback)
-    before = _perplexity(trainer.evaluate())
-    watcher.perplexities.clear()
-    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+    before = perplexity(trainer.evaluate())
+    trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
     return Trained(trainer.model, before, min(watcher.perplexities), float(trainer.state.epoch or 0))
+
+
+def rate_share(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step, from 0, of a training of so many: up for a tenth of them, then down.
+
+    It is above 0 at every step, the first and the last one too: where there are few, each counts.
+    """
+    rising = steps // 10
+    return (step + 1) / (rising + 1) if step < rising else (steps - step) / (steps - rising)
 
 
 class _MessageTrainer(Trainer):
     """A trainer that runs the language-model head only where there is a loss: elsewhere it is wasted work."""
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        """The schedule; the trainer's own one begins with a step at rate 0."""
+        shares = partial(rate_share, steps=num_training_steps)
+        self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, shares)
+        return self.lr_scheduler
 
     def compute_loss(
         self,
@@ -102,15 +107,24 @@ class _MessageTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
 
-def _arguments(settings: TrainingSettings, folder: Path, *, on_cpu: bool) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(folder),
+class _OneDevice(TrainingArguments):
+    """Arguments of a trainer that, where there are several GPUs, takes one and leaves the model as it is.
+
+    It would put a copy of it on each, for which the model is wrapped; a LoRA of a small LM gains nothing by that.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, super().n_gpu)
+
+
+def _arguments(settings: TrainingSettings, comments: int, folder: Path, *, on_cpu: bool) -> TrainingArguments:
+    return _OneDevice(
+        output_dir=str(folder.absolute()),  # checkpoints name one another by it, and may be gone on with from elsewhere
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.comments_per_step(comments),
         per_device_eval_batch_size=_EVAL_ROWS,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=0.1,
         weight_decay=0.0,
         eval_strategy="epoch",
         save_strategy="epoch",
@@ -128,47 +142,3 @@ def _arguments(settings: TrainingSettings, folder: Path, *, on_cpu: bool) -> Tra
         disable_tqdm=True,
         report_to="none",
     )
-
-
-def _perplexity(metrics: Mapping[str, float]) -> float:
-    """Of an evaluation; infinite where a training went so wrong that it is no number."""
-    loss = metrics["eval_loss"]
-    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; a kill while one was written leaves one without its state, which is removed."""
-    steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in steps:
-        if (path / "trainer_state.json").is_file():
-            return str(path)
-        shutil.rmtree(path)
-    return None
-
-
-class _Watcher(TrainerCallback):
-    """Hears what the trainer logs, and passes it on."""
-
-    def __init__(self, run: TrackedRun, listener: Listener | None) -> None:
-        self._run = run
-        self._listener = listener
-        self.perplexities: list[float] = []
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take over what was logged before the checkpoint."""
-        self.perplexities = [_perplexity(entry) for entry in state.log_history if "eval_loss" in entry]
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Track the training loss."""
-        if logs and "loss" in logs:
-            self._run.log_metrics({"loss": float(logs["loss"])}, step=state.global_step)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
-        """Track the validation perplexity."""
-        self.perplexities.append(_perplexity(metrics))
-        self._run.log_metrics({"validation_perplexity": self.perplexities[-1]}, step=state.global_step)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Say how far it is."""
-        if self._listener is not None:
-            self._listener(TrainingProgress(state.global_step, state.max_steps, tuple(self.perplexities)))

@@ -47,6 +47,8 @@ def test_the_parts_of_a_split_share_no_query_and_follow_the_seed(tmp_path: Path)
         (b'{"query": "a", "message": "b"}\n{"query": "\xff"}', r"a.jsonl:2: not UTF-8 \(byte 12 of the line\)"),
         (b"query,message", r"a.jsonl:1: no JSON"),
         (b"[1]", r"a.jsonl:1: a list, where"),
+        (b'{"query": "a", "message": "b"}\n' + b"[" * 100_000, r"a.jsonl:2: nested too deeply; give "),
+        (b'{"query": "a", "message": "b", "more": ' + b'{"a":' * 50_000, r"a.jsonl:1: nested too deeply"),
         (b'{"query": "a", "message": "b"}\n' * 2, r"a.jsonl:2: repeats line 1"),
         (b'{"query": "a", "message": "b"}\n{"query": "c", "message": "b"}', r"1-2: every line has the same message"),
         (b'{"query": "a", "message": "b"}\n{"query": "a", "message": "c"}', r"1-2: every line has the same query"),

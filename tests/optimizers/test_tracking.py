@@ -37,6 +37,29 @@ def test_trials_are_runs_below_the_run_and_a_failed_one_says_so(store: Path) -> 
     assert (point.value, point.step) == (0.5, 3)
 
 
+def test_a_run_is_gone_on_with(store: Path) -> None:
+    client = tracking_client()
+    with pytest.raises(RuntimeError), tracked_run("mine", "train", {"seed": 1}) as begun:
+        begun.log_metrics({"loss": 2.0})
+        raise RuntimeError
+    with tracked_run("mine", "train", {"seed": 1}, begun.run_id) as gone_on:
+        assert client.get_run(begun.run_id).info.status == "RUNNING"
+        gone_on.log_metrics({"loss": 1.0}, step=1)
+    assert gone_on.run_id == begun.run_id
+    assert client.get_run(begun.run_id).info.status == "FINISHED"
+    assert [point.value for point in client.get_metric_history(begun.run_id, "loss")] == [2.0, 1.0]
+
+
+def test_a_run_that_is_there_no_more_is_begun_again(store: Path) -> None:
+    with tracked_run("mine", "train", {}, "0" * 32) as first:
+        pass
+    tracking_client().delete_run(first.run_id)
+    with tracked_run("mine", "train", {}, first.run_id) as second:
+        pass
+    assert first.run_id != second.run_id
+    assert tracking_client().get_run(second.run_id).info.status == "FINISHED"
+
+
 def test_more_than_a_batch_is_logged(store: Path) -> None:
     with tracked_run("mine", "many", {f"p{n}": n for n in range(230)}) as run:
         run.log_metrics({f"m{n}": float(n) for n in range(1100)})

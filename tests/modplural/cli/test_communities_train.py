@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,9 @@ from typer.testing import Result
 from modplural import load_pool
 from modplural.cli.community_training import TrainingBar
 from modplural.cli.session import Terminal
-from modplural.optimizers.training.trainer import TrainingProgress
+from modplural.optimizers.tracking import experiment_id, tracking_client
+from modplural.optimizers.training.train import EXPERIMENT
+from modplural.optimizers.training.watcher import TrainingProgress
 
 Run = Callable[..., Result]
 SETTINGS = ("--epochs", "3", "--patience", "3", "--learning-rate", "0.01", "--rank", "2", "--batch-size", "4")
@@ -62,6 +65,11 @@ def arguments(model: Path, corpus: object, *more: object) -> tuple[str, ...]:
     return tuple(str(part) for part in (*command, *more))
 
 
+def runs() -> list[Any]:
+    client = tracking_client()
+    return list(client.search_runs([experiment_id(client, EXPERIMENT)]))
+
+
 def in_process_of_its_own(step: int, number: int, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", ENDED, str(step), str(number), *command], capture_output=True, text=True, timeout=120
@@ -88,14 +96,62 @@ def test_a_trained_community_is_added_to_a_pool_at_once(
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_next_command_works(run: Run, tiny_model: Path, corpus: Path, tmp_path: Path) -> None:
-    result = run(*arguments(tiny_model, corpus, "--output", "fair folder", "--epochs", "1"))
-    assert result.exit_code == 0, result.stderr
-    assert "--adapter './fair folder'" in result.stdout  # a bare name could be that of an adapter that comes along
-    _, _, said = result.stdout.partition("Next: modplural ")
-    assert run("communities", "copy", "default", "my-pool.yaml").exit_code == 0
-    added = run(*shlex.split(said))
+    train = arguments(tiny_model, corpus, "--output", "fair folder", "--epochs", "1")
+    said = run(*train).stdout
+    assert "--adapter './fair folder'" in said  # a bare name could be that of an adapter that comes along
+    copying, adding = next_commands(said)
+    assert copying == ["communities", "copy", "default", "my-pool.yaml"]
+    assert run(*copying).exit_code == 0
+    added = run(*adding)
     assert added.exit_code == 0, added.stderr
-    assert Path(str(load_pool("my-pool.yaml").communities[-1].adapter)).samefile(tmp_path / "fair folder")
+    community = load_pool("my-pool.yaml").communities[-1]
+    assert Path(str(community.adapter)).samefile(tmp_path / "fair folder")
+    assert community.model == f"local/{tiny_model}"  # the pool's own LM is another one
+    again = run(*train, "--overwrite")
+    assert next_commands(again.stdout) == [["ask", "May I?", "--mode", "overton", "--pool", "my-pool.yaml"]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("shared", ["local/smollm2-135m-instruct", "local/{tiny_model}", "openai/small"])
+def test_the_next_command_fits_the_pool_that_is_there(
+    shared: str, run: Run, tiny_model: Path, corpus: Path, pool_file: Path
+) -> None:
+    Path("my-pool.yaml").write_text(pool_file.read_text().replace("openai/small", shared.format(tiny_model=tiny_model)))
+    (adding,) = next_commands(run(*arguments(tiny_model, corpus, "--epochs", "1")).stdout)
+    added = run(*adding)
+    assert added.exit_code == 0, added.stderr
+    pool = load_pool("my-pool.yaml")
+    assert pool.community_lm(pool.communities[-1]).model == f"local/{tiny_model}"
+    assert ("--model" in adding) == (shared != "local/{tiny_model}")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("content", ["no pool", None])
+def test_the_next_command_leaves_a_pool_that_takes_no_more(
+    content: str | None, run: Run, tiny_model: Path, corpus: Path, pool_file: Path
+) -> None:
+    Path("my-pool.yaml").write_text(content or pool_file.read_text().replace("name: care", "name: fair"))
+    copying, adding = next_commands(run(*arguments(tiny_model, corpus, "--epochs", "1")).stdout)
+    assert copying == ["communities", "copy", "default", "my-pool-2.yaml"]
+    assert run(*copying).exit_code == run(*adding).exit_code == 0
+
+
+def next_commands(said: str) -> list[list[str]]:
+    _, _, commands = said.partition("Next: ")
+    return [shlex.split(command)[1:] for command in commands.split(" && ")]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_relative_base_is_found_from_the_folder_of_the_pool(
+    run: Run, tiny_model: Path, corpus: Path, pool_file: Path, tmp_path: Path
+) -> None:
+    Path("base").symlink_to(tiny_model)
+    pools = tmp_path / "pools"
+    pools.mkdir()
+    pool = pool_file.rename(pools / "pool.yaml")
+    joined = run(*arguments(Path("base"), corpus, "--pool", pool, "--description", "Those who are fair."))
+    assert joined.exit_code == 0, joined.stderr
+    assert Path(str(load_pool(pool).communities[-1].model).removeprefix("local/")).samefile(tiny_model)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -106,8 +162,12 @@ def test_a_killed_training_ends_with_the_same_weights(run: Run, tiny_model: Path
     (work,) = tmp_path.glob(".parted.training-*")
     assert [path.name for path in (work / "checkpoints").iterdir()] == ["checkpoint-5"]
     assert not (tmp_path / "parted").exists()
+    assert [one.info.status for one in runs()] == ["RUNNING"]
     assert run(*parted).exit_code == 0
     assert not work.exists()
+    (gone_on,) = runs()
+    assert gone_on.info.status == "FINISHED"
+    assert {"loss", "perplexity", "epochs_done"} <= gone_on.data.metrics.keys()
     assert run(*arguments(tiny_model, corpus, "--output", "whole")).exit_code == 0
     one, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "parted"))
     assert one.keys() == other.keys()
@@ -130,6 +190,8 @@ def test_ctrl_c_ends_a_training_at_once_and_says_how_to_go_on(tiny_model: Path, 
         (("--base", "local/none"), "no model 'none'"),
         (("--corpus", "none.jsonl"), "none.jsonl: no such file"),
         (("--output", "."), "is not empty and holds no adapter"),
+        (("--device", "foo"), "--device: no device 'foo': devices are named like cpu, cuda, cuda:1 or mps, and torch"),
+        (("--device", "cuda:99"), "--device: no device 'cuda:99'"),
     ],
 )
 def test_what_cannot_be_trained_is_wrong_usage(
@@ -139,15 +201,17 @@ def test_what_cannot_be_trained_is_wrong_usage(
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
     assert not Path("adapters").exists()
+    assert not Path("mlflow.db").exists()
 
 
 def test_bad_lines_of_a_corpus_are_named(run: Run, tiny_model: Path, corpus: Path) -> None:
     lines = corpus.read_text().splitlines()
-    corpus.write_text("\n".join([*lines[:2], "{", '{"query": "a"}', *lines[2:]]))
+    corpus.write_text("\n".join([*lines[:2], "{", '{"query": "a"}', "[" * 100_000, *lines[2:]]))
     result = run(*arguments(tiny_model, corpus))
     assert result.exit_code == 2
     assert f"{corpus}:3: no JSON" in result.stderr
     assert f"{corpus}:4: message: Field required" in result.stderr
+    assert f"{corpus}:5: nested too deeply" in result.stderr
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -163,6 +227,12 @@ def test_a_name_that_no_pool_takes_is_not_trained(run: Run, corpus: Path, pool_f
     taken = run("communities", "train", "care", "--corpus", corpus, "--pool", pool_file, "--description", "D")
     assert taken.exit_code == 2
     assert "has a community 'care' already" in taken.stderr
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_card_has_the_licence_that_was_given(run: Run, tiny_model: Path, corpus: Path) -> None:
+    assert run(*arguments(tiny_model, corpus, "--license", "cc-by-4.0", "--epochs", "1")).exit_code == 0
+    assert "\nlicense: cc-by-4.0\n" in Path("adapters", "fair", "README.md").read_text()
 
 
 def test_an_adapter_is_kept_unless_it_may_be_overwritten(

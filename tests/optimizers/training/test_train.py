@@ -8,7 +8,13 @@ import pytest
 from safetensors.torch import load_file
 
 from modplural.data.corpus import Comment, Corpus, CorpusError
-from modplural.optimizers.training import TrainingError, TrainingSettings, train_community
+from modplural.optimizers.training import (
+    DeviceError,
+    TrainedCommunity,
+    TrainingError,
+    TrainingSettings,
+    train_community,
+)
 from modplural.programs.engines.local import local_lm
 
 SETTINGS = TrainingSettings(
@@ -98,6 +104,40 @@ def test_an_adapter_is_overwritten_when_asked_for(
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_an_adapter_that_comes_meanwhile_is_kept(
+    tiny_model: Path, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    def put(progress: Any) -> None:
+        if progress.step == progress.steps:
+            shutil.copytree(tiny_adapters["care"], tmp_path / "mine")
+
+    with pytest.raises(FileExistsError, match="holds an adapter, which would be lost"):
+        train(tiny_model, "mine", on_progress=put)
+    theirs = (tiny_adapters["care"] / "adapter_model.safetensors").read_bytes()
+    assert (tmp_path / "mine" / "adapter_model.safetensors").read_bytes() == theirs
+    steps: list[int] = []
+    train(tiny_model, "mine", overwrite=True, on_progress=lambda progress: steps.append(progress.step))
+    assert steps == [], "what was trained is trained again"
+    assert (tmp_path / "mine" / "adapter_model.safetensors").read_bytes() != theirs
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_output_is_trained_once_at_a_time_whatever_the_settings(tiny_model: Path, tmp_path: Path) -> None:
+    refused: list[TrainingError] = []
+
+    def train_another(progress: Any) -> None:
+        if progress.step == 1:
+            settings = SETTINGS.model_copy(update={"seed": 1})
+            with pytest.raises(TrainingError, match="another process trains fair right now") as caught:
+                train_community("fair", CORPUS, base=f"local/{tiny_model}", output="fair", settings=settings)
+            refused.append(caught.value)
+
+    train(tiny_model, "fair", on_progress=train_another)
+    assert len(refused) == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".fair")] == []
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_training_ends_when_the_validation_perplexity_no_longer_falls(tiny_model: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
     seen: list[Any] = []
@@ -110,11 +150,108 @@ def test_training_ends_when_the_validation_perplexity_no_longer_falls(tiny_model
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_patience_outlasts_an_interruption(tiny_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 3, "learning_rate": 0.05})
+
+    def trained(output: str, stop: int | None = None, **options: Any) -> TrainedCommunity:
+        def listen(progress: Any) -> None:
+            if progress.step == stop:
+                raise KeyboardInterrupt
+
+        return train_community(
+            "fair",
+            CORPUS,
+            base=f"local/{tiny_model}",
+            output=output,
+            settings=settings,
+            device="cpu",
+            on_progress=listen,
+            **options,
+        )
+
+    whole = trained("whole")
+    assert whole.epochs < 40
+    with pytest.raises(KeyboardInterrupt):
+        trained("parted", stop=5 * (int(whole.epochs) - 1) + 1)  # when two of the three epochs have gone by
+    parted = trained("parted")
+    assert (parted.epochs, parted.perplexity) == (whole.epochs, whole.perplexity)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_had_ended_is_not_gone_on_with(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modplural.optimizers.tracking import TrackedRun
+
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
+
+    def trained(output: str) -> TrainedCommunity:
+        return train_community(
+            "fair", CORPUS, base=f"local/{tiny_model}", output=output, settings=settings, device="cpu"
+        )
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    whole = trained("whole")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(TrackedRun, "log_folder", fail)
+        trained("parted")
+    assert not (tmp_path / "parted").exists()
+    parted = trained("parted")
+    assert (parted.epochs, parted.perplexity) == (whole.epochs, whole.perplexity)
+    one, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "parted"))
+    assert all(one[key].equal(other[key]) for key in one)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("batch_size", [None, 64])
+def test_a_single_batch_is_learned_from(batch_size: int | None, tiny_model: Path) -> None:
+    corpus = Corpus(CORPUS.comments[:4], "made up")
+    settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": batch_size})
+    trained = train_community("fair", corpus, base=f"local/{tiny_model}", settings=settings, device="cpu")
+    assert trained.comments == 3
+    assert trained.perplexity < trained.perplexity_before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_most_epochs_and_those_gone_through_are_both_told(tiny_model: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
+    trained = train_community("fair", CORPUS, base=f"local/{tiny_model}", settings=settings, device="cpu")
+    card = (trained.folder / "README.md").read_text()
+    assert "| epochs | 40 |" in card
+    assert f"| epochs done | {trained.epochs:g} |" in card
+    data = MlflowClient().get_run(trained.run_id).data
+    assert (data.params["epochs"], data.metrics["epochs_done"]) == ("40", trained.epochs)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_not_there_costs_nothing(device: str, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=f"no device '{device}'"):
+        train_community("fair", CORPUS, base=f"local/{tiny_model}", settings=SETTINGS, device=device)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_an_adapter_that_learned_nothing_is_not_written(tiny_model: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"learning_rate": 1e3, "epochs": 1})
-    with pytest.raises(TrainingError, match="learned nothing"):
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e-30, "epochs": 1})
+    with pytest.raises(TrainingError, match=r"learned nothing: .*, or a higher learning rate"):
         train_community("fair", CORPUS, base=f"local/{tiny_model}", output="fair", settings=settings, device="cpu")
-    assert not (tmp_path / "fair").exists()
+    assert [path.name for path in tmp_path.iterdir() if "fair" in path.name] == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_that_is_worse_than_the_base_is_not_written(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modplural.optimizers.training import trainer
+
+    monkeypatch.setattr(trainer, "fit", lambda *_: trainer.Trained(None, 10.0, 12.0, 1.0))
+    with pytest.raises(TrainingError, match=r"learned nothing: .* 10\.00 to 12\.00; lower the learning rate"):
+        train(tiny_model, "fair")
+    assert [path.name for path in tmp_path.iterdir() if "fair" in path.name] == []
 
 
 @pytest.mark.filterwarnings("ignore")
