@@ -1,60 +1,81 @@
-"""`modplural evaluate`: methods beside one another on the six tasks, with progress, resumable."""
+"""`modplural evaluate`: methods beside one another on the six tasks, with progress, resumable, tracked where wanted."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .adjusting import Changes
 from .bars import TaskBars
-from .options import DEFAULT_POOL, PoolOption, ProgramOption, SeedOption
+from .evaluation_plans import (
+    BASE,
+    ChosenMethods,
+    ChosenRecords,
+    SplitName,
+    make_judge,
+    make_plans,
+    make_scorer,
+    names_in,
+    opened,
+)
+from .mlflow_log import quiet_mlflow
+from .options import (
+    AtLeastOption,
+    MeasureOption,
+    OnFailureOption,
+    PoolOption,
+    ProgramOption,
+    SeedOption,
+    SynthesisOption,
+)
 from .session import FAILED, INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
 
 if TYPE_CHECKING:
-    import dspy
-
-    from ..data import RecordFile
     from ..optimizers.evaluation import Evaluation, Plan
-    from ..optimizers.metrics import EmbeddingScorer, PairwiseJudge
-    from ..programs.building import BuiltPool
-    from ..programs.program import Program
-
-_logger = logging.getLogger(__name__)
-
-BASE = "base"
-"""What `--judge` calls the base LLM."""
-
-PROGRAM = "program"
-"""What a saved program is called among the methods."""
+    from ..optimizers.metrics import PairwiseJudge, Scorer
+    from ..optimizers.tracking import TrackedRun
 
 
-class SplitName(StrEnum):
-    """The parts of a task's records, or all of them."""
+@dataclass(frozen=True)
+class _Job:
+    """What is evaluated, with what, and where it goes."""
 
-    TRAIN = "train"
-    DEV = "dev"
-    TEST = "test"
-    ALL = "all"
-
-
-class Chosen(NamedTuple):
-    """What the options say about the records of every task."""
-
-    data: str | None
-    split: SplitName
-    limit: int | None
-
-
-class _Measures(NamedTuple):
-    """What `modplural.optimizers.evaluation.evaluate` scores and compares with."""
-
-    scorer: EmbeddingScorer
+    plans: Sequence[Plan]
+    output: Path
+    workers: int
+    scorer: Scorer
     judge: PairwiseJudge | None
+    reference: str
     seed: int
+    traces: float
+
+    def run(self, terminal: Terminal, tracked: TrackedRun | None) -> Evaluation:
+        """Evaluate, with bars."""
+        from ..optimizers.evaluation import JobTraces
+        from ..optimizers.evaluation import evaluate as run
+
+        traces = JobTraces(tracked, self.traces, self.seed) if tracked and self.traces else None
+        settings: dict[str, Any] = {name: getattr(self, name) for name in ("scorer", "judge", "reference", "seed")}
+        with TaskBars(terminal) as bars:
+            found = interruptible(
+                lambda: run(
+                    self.plans,
+                    self.output,
+                    workers=self.workers,
+                    on_progress=bars.show,
+                    watch=traces and traces.row,
+                    **settings,
+                )
+            )
+        if traces:
+            traces.flush()
+        return found
 
 
 def evaluate(
@@ -74,6 +95,10 @@ def evaluate(
     split: Annotated[SplitName, typer.Option(help="Which part of the records, parted by situation.")] = SplitName.TEST,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many records of each task only.")] = None,
     seed: SeedOption = None,
+    on_failure: OnFailureOption = None,
+    at_least: AtLeastOption = None,
+    measure: MeasureOption = None,
+    synthesis: SynthesisOption = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Rows under way at the same time; 32 if not given; a server may bear fewer."),
@@ -81,6 +106,18 @@ def evaluate(
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the rows that may fail before this command does.")
     ] = 0.05,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="The method that all others are compared with; prompted if not given."),
+    ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What scores value coverage: embedding, nli or judge, and after a colon the model; "
+            f"'judge:{BASE}' is the base LLM. Embedding if not given.",
+        ),
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option(metavar="LM", help=f"The LM that judges for overton-judge; '{BASE}' is the base LLM."),
@@ -91,29 +128,72 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Gets reports: one page of HTML, Markdown, JSON and plots.")
     ] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Keep figures, data, reports and plots as a run in MLflow.")
+    ] = False,
+    traces: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Share of the rows whose LM calls are kept with that run."),
+    ] = 0.0,
 ) -> None:
     """Evaluate methods on tasks; the same command goes on with an evaluation that was interrupted."""
     with session() as terminal:
-        from ..optimizers.evaluation import METHODS, WORKERS
-        from ..optimizers.evaluation import export as write_answers
-        from ..optimizers.evaluation.report_files import write_reports
-        from ..optimizers.metrics import EmbeddingScorer
+        from ..optimizers.evaluation import METHODS, REFERENCE, WORKERS
 
         with checking():
-            built = _open(pool, seed)
-            chosen = Chosen(data, split, limit)
-            plans = _plans(_names(task), _names(method or METHODS), built, program, chosen, seed)
-            pairwise = _judge(judge, built.base)
-        measures = _Measures(EmbeddingScorer(), pairwise, seed or 0)
-        found = _evaluate(terminal, plans, output, workers or WORKERS, measures)
-        show_evaluation(terminal, found, output)
-        if export is not None:
-            write_answers(found, plans, export)
-        if report is not None:
-            page = next(path for path in write_reports(found, plans, report, measures.scorer) if path.suffix == ".html")
-            terminal.out.print(f"The report: {page}", markup=False, soft_wrap=True)
+            built = opened(pool, seed)
+            names = names_in(method or METHODS)
+            methods = ChosenMethods(names, program, Changes(on_failure, at_least, measure, synthesis), seed)
+            plans = make_plans(names_in(task), built, methods, ChosenRecords(data, split, limit))
+            _check_against(against, plans)
+            if traces and not track:
+                raise ValueError("--traces keeps traces with a run in MLflow; it needs --track")
+            judged, scored = make_judge(judge, built.base), make_scorer(scorer, built.base)
+        reference = against or REFERENCE
+        job = _Job(plans, output, workers or WORKERS, scored, judged, reference, seed or 0, traces)
+        found = _evaluated(terminal, job, _Kept(export, report, track))
         if found.share_failed > max_failed:
             raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of an evaluation beside its folder, and where."""
+
+    answers: Path | None
+    report: Path | None
+    track: bool
+
+    def keep(self, terminal: Terminal, found: Evaluation, job: _Job, tracked: TrackedRun | None) -> None:
+        """Write answers and reports, and log all of it to the run."""
+        from ..optimizers.evaluation import export
+
+        if self.answers is not None:
+            export(found, job.plans, self.answers)
+        if self.report is not None:
+            self._report(found, job, self.report)
+            terminal.out.print(f"The report: {self.report / 'report.html'}", markup=False, soft_wrap=True)
+        if tracked is not None:
+            self._log(found, job, tracked)
+            from ..optimizers.tracking import shown_store
+
+            terminal.out.print(f"The run: {tracked.run_id} in {shown_store()}", markup=False, soft_wrap=True)
+
+    def _report(self, found: Evaluation, job: _Job, folder: Path) -> None:
+        from ..optimizers.evaluation.report_files import write_reports
+
+        write_reports(found, job.plans, folder, job.scorer)
+
+    def _log(self, found: Evaluation, job: _Job, tracked: TrackedRun) -> None:
+        from ..optimizers.evaluation import RESULT
+        from ..optimizers.evaluation.report_tracking import log_evaluation
+
+        with TemporaryDirectory(prefix="modplural-report-") as made:
+            folder = self.report or Path(made)
+            if self.report is None:
+                self._report(found, job, folder)
+            log_evaluation(found, folder, run=tracked)
+        tracked.log_file(job.output / RESULT)
 
 
 def show_evaluation(terminal: Terminal, found: Evaluation, folder: Path) -> None:
@@ -134,89 +214,30 @@ def show_evaluation(terminal: Terminal, found: Evaluation, folder: Path) -> None
     terminal.out.print(f"All figures and rows: {folder / RESULT}", markup=False, soft_wrap=True)
 
 
-def _evaluate(terminal: Terminal, plans: Sequence[Plan], output: Path, workers: int, measures: _Measures) -> Evaluation:
+def _evaluated(terminal: Terminal, job: _Job, kept: _Kept) -> Evaluation:
     from ..optimizers import RunUsageError
-    from ..optimizers.evaluation import evaluate as run
 
-    bars = TaskBars(terminal)
     try:
-        with bars:
-            return interruptible(
-                lambda: run(plans, output, workers=workers, on_progress=bars.show, **measures._asdict())
-            )
+        with _run(job) if kept.track else nullcontext() as tracked:
+            found = job.run(terminal, tracked)
+            show_evaluation(terminal, found, job.output)
+            kept.keep(terminal, found, job, tracked)
+            return found
     except KeyboardInterrupt:
-        leave(f"Interrupted. What is answered is in {output}; the same command goes on.", INTERRUPTED)
+        leave(f"Interrupted. What is answered is in {job.output}; the same command goes on.", INTERRUPTED)
     except (RunUsageError, FileExistsError, NotADirectoryError, PermissionError) as error:
         raise WrongUsageError(described(error)) from error
 
 
-def _names(given: Sequence[str]) -> list[str]:
-    """Names that are given one by one or with commas between, each once.
+@contextmanager
+def _run(job: _Job) -> Iterator[TrackedRun]:
+    from ..optimizers.evaluation.report_tracking import evaluation_run
 
-    Raises:
-        ValueError: There is none.
-    """
-    found = list(dict.fromkeys(name.strip() for names in given for name in names.split(",") if name.strip()))
-    if not found:
-        raise ValueError(f"there is no name in {','.join(given)!r}")
-    return found
+    with quiet_mlflow(), evaluation_run([plan.task for plan in job.plans], job.output) as run:
+        yield run
 
 
-def _open(pool: str | None, seed: int | None) -> BuiltPool:
-    from ..poolfile import open_pool
-
-    built = open_pool(pool or DEFAULT_POOL)
-    if seed is not None:
-        for lm in [built.base, *(community.lm for community in built.pool)]:
-            lm.kwargs["seed"] = seed
-    return built
-
-
-def _plans(
-    tasks: Sequence[str],
-    methods: Sequence[str],
-    built: BuiltPool,
-    saved: Path | None,
-    chosen: Chosen,
-    seed: int | None,
-) -> list[Plan]:
-    from ..data import find_task
-    from ..optimizers.evaluation import Plan, make_methods
-
-    modes = {name: find_task(name).mode for name in tasks}  # all of them, before any records are read
-    further = {} if saved is None else {PROGRAM: _load(saved, seed)}
-    return [
-        Plan(_records(name, chosen), {**make_methods(methods, mode, built.base, built.pool), **further})
-        for name, mode in modes.items()
-    ]
-
-
-def _load(folder: Path, seed: int | None) -> Program:
-    from .options import make_program
-
-    return make_program(None, None, folder, None, seed)
-
-
-def _records(task: str, chosen: Chosen) -> RecordFile:
-    from ..data import load_task, split_records
-    from ..optimizers.evaluation import first_records
-
-    records = load_task(task, chosen.data)
-    if records.bad:
-        count, first = len(records.bad), records.bad[0]
-        _logger.warning(
-            "%s: %d unreadable and left out, such as record %d (%s)", records.path, count, first.index, first.reason
-        )
-    if chosen.split is not SplitName.ALL:
-        records = getattr(split_records(records), chosen.split)
-    return records if chosen.limit is None else first_records(records, chosen.limit)
-
-
-def _judge(name: str | None, base: dspy.LM) -> PairwiseJudge | None:
-    from ..optimizers.metrics import PairwiseJudge
-    from ..programs.config import LMConfig
-    from ..programs.lms import build_lm
-
-    if name is None:
-        return None
-    return PairwiseJudge(base if name == BASE else build_lm(LMConfig(model=name)))
+def _check_against(against: str | None, plans: Sequence[Plan]) -> None:
+    for plan in plans:
+        if against is not None and against not in plan.programs:
+            raise ValueError(f"--against is {against!r}; it is one of the methods, {', '.join(plan.programs)}")

@@ -4,7 +4,9 @@ from .evaluate import RESULT, STORE, WORKERS, evaluate
 from .exporting import export
 from .methods import METHODS, MODULAR, REFERENCE, make_methods
 from .result import EvaluatedRow, EvaluatedTask, Evaluation, MethodFigures, PairedComparison
-from .running import Progress
+from .running import Progress, Watch
+from .tracing import JobTraces
+from .usage import Spent
 from .work import Plan, first_records
 
 __all__ = [
@@ -17,10 +19,13 @@ __all__ = [
     "EvaluatedRow",
     "EvaluatedTask",
     "Evaluation",
+    "JobTraces",
     "MethodFigures",
     "PairedComparison",
     "Plan",
     "Progress",
+    "Spent",
+    "Watch",
     "evaluate",
     "export",
     "first_records",

@@ -5,6 +5,7 @@ is missing or failed. `evaluation.json` is what was found. This file puts the pa
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -12,24 +13,21 @@ from ...data import Split, write_atomic
 from ..answering import check_fit, sole_writer
 from ..fingerprint import fingerprint
 from ..journal import RunUsageError
-from ..metrics import TASK_METRICS, EmbeddingScorer, PairwiseJudge
-from ..metrics.scorers import Scorer
+from ..metrics import TASK_METRICS, EmbeddingScorer, PairwiseJudge, Scorer
 from .judging import KeptJudge
+from .kept_scorer import kept_scorer
 from .methods import REFERENCE
 from .result import EvaluatedTask, Evaluation
-from .running import Progress, run_jobs
-from .scoring import JUDGED, Measures, ScoredTask, corrected, score_task
+from .running import Progress, Watch, run_jobs
+from .scoring import COVERED, JUDGED, Measures, ScoredTask, corrected, score_task
 from .store import Store
-from .usage import cost
+from .usage import cost, spent
 from .work import Plan, jobs_of
 
 STORE = "evaluation.sqlite"
 RESULT = "evaluation.json"
 WORKERS = 32
 """Rows under way at the same time: the fewest that kept the in-process engine as busy as all its requests at once."""
-
-COVERED = "overton-vk"
-"""The task that a scorer is needed for."""
 
 _PACKAGES = ("modplural", "dspy", "torch", "transformers", "peft")
 
@@ -41,8 +39,10 @@ def evaluate(
     workers: int = WORKERS,
     scorer: Scorer | None = None,
     judge: PairwiseJudge | None = None,
+    reference: str = REFERENCE,
     seed: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Evaluate programs on tasks, or go on with it.
 
@@ -52,19 +52,21 @@ def evaluate(
             what they have in common.
         workers: Rows under way at the same time, of whatever task and method.
         scorer: Scores value coverage; sentence embeddings where it is None.
-        judge: Compares responses with those of `prompted`, for `overton-judge`.
+        judge: Compares responses with those of the reference, for `overton-judge`.
+        reference: The method that all others are compared with.
         seed: Of the resamples of comparisons.
         on_progress: Called for each task at the start and after each row, in the calling thread.
+        watch: Sees every row that is answered now, such as `JobTraces.row`.
 
     Raises:
         RunUsageError: A program does not answer its task, a task has no metric, or `overton-judge` lacks a judge or the
-            method `prompted`.
+            reference.
         RunError: Another evaluation is writing the folder, its file is something else, or every row fails. Whatever was
             answered is kept.
         MissingExtraError: The scorer needs what is not installed.
         ValueError: There are two plans for one task, or none at all, or the number of workers is less than 1.
     """
-    _check(plans, workers, judge)
+    _check(plans, workers, judge, reference)
     folder, listen = Path(folder), on_progress or _ignore
     scorer = scorer or EmbeddingScorer()
     if any(plan.task == COVERED for plan in plans):
@@ -74,26 +76,28 @@ def evaluate(
         for plan in plans:
             for method, program in plan.programs.items():
                 store.describe(plan.digests[method], fingerprint(program))
-        results = run_jobs(jobs_of(plans), store, workers, listen)
-        measures = Measures(scorer, None if judge is None else KeptJudge(judge, store), seed, workers)
-        verdicts = f"{JUDGED} verdicts"
-        scored = [
-            score_task(plan, results, measures, lambda done, total: listen(Progress(verdicts, done, total, 0)))
-            for plan in plans
-        ]
+        results = run_jobs(jobs_of(plans), store, workers, listen, watch)
+        kept_judge = None if judge is None else KeptJudge(judge, store)
+        measures = Measures(kept_scorer(scorer, store, workers), kept_judge, reference, seed, workers)
+
+        def tell(task: str, what: str, done: int, total: int) -> None:
+            listen(Progress(f"{task} {what}", done, total, 0, spent(store.usage())))
+
+        scored = [score_task(plan, results, measures, partial(tell, plan.task)) for plan in plans]
         found = _evaluation(scored, store, seed)
         write_atomic(folder / RESULT, found.encoded())
     return found
 
 
 def _evaluation(scored: Sequence[ScoredTask], store: Store, seed: int) -> Evaluation:
-    tokens = store.usage()
-    prices = {model: cost(model, spent) for model, spent in tokens.items()}
+    figures = tuple(figures for task in scored for figures in task.figures)
+    tokens = store.usage()  # not before there are figures, for which a judge may have been asked
+    prices = {model: cost(model, asked) for model, asked in tokens.items()}
     versions = {name: metadata.version(name) for name in _PACKAGES}
     return Evaluation(
         tasks=tuple(map(_described, scored)),
         rows=tuple(row for task in scored for row in task.rows),
-        figures=tuple(figures for task in scored for figures in task.figures),
+        figures=figures,
         comparisons=corrected([comparison for task in scored for comparison in task.comparisons()]),
         tokens=tokens,
         costs={model: price for model, price in prices.items() if price is not None},
@@ -117,7 +121,7 @@ def _described(task: ScoredTask) -> EvaluatedTask:
     )
 
 
-def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None) -> None:
+def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None, reference: str) -> None:
     if workers < 1:
         raise ValueError(f"workers is {workers}; it is a number of rows under way, 1 or more")
     tasks = [plan.task for plan in plans]
@@ -126,9 +130,9 @@ def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None) -> 
     for plan in plans:
         if plan.task not in TASK_METRICS:
             raise RunUsageError(f"there is no metric for {plan.task}; there is one for {', '.join(TASK_METRICS)}")
-        if plan.task == JUDGED and (judge is None or REFERENCE not in plan.programs):
+        if plan.task == JUDGED and (judge is None or reference not in plan.programs):
             raise RunUsageError(
-                f"{JUDGED} compares responses with those of {REFERENCE!r}, by an LM that judges; it needs both"
+                f"{JUDGED} compares responses with those of {reference!r}, by an LM that judges; it needs both"
             )
         for method in plan.programs:
             _check_method(plan, method)

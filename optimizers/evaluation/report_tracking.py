@@ -6,14 +6,19 @@ knows evaluations and names in MLflow; runs themselves are known to `tracking`.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from ...data import write_atomic
 from ...programs.errors import redacted
-from ..tracking import TrackedDataset, tracked_run
+from ..tracking import TrackedDataset, TrackedRun, tracked_run
 from .result import EvaluatedTask, Evaluation
 
 EXPERIMENT = "modplural-evaluation"
+
+RUN = "mlflow-run"
+"""File in the folder of an evaluation that names its run, until that has ended well."""
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /]", re.ASCII)
 _LONGEST_NAME = 250
@@ -21,7 +26,36 @@ _LONGEST_VALUE = 500
 """Of a parameter, which is what every version of MLflow takes."""
 
 
-def log_evaluation(evaluation: Evaluation, reports: str | Path | None = None, *, experiment: str = EXPERIMENT) -> str:
+@contextmanager
+def evaluation_run(tasks: Iterable[str], folder: str | Path, experiment: str = EXPERIMENT) -> Iterator[TrackedRun]:
+    """Open the run of an evaluation before it begins, so that traces can be linked to it; it ends with the block.
+
+    An evaluation of the same tasks that was stopped in the folder goes on in its run.
+
+    Args:
+        tasks: Their names, which the run is called after.
+        folder: The folder of the evaluation; made where it is missing.
+        experiment: Where the run belongs; made where it is missing.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    name, noted = ", ".join(tasks), Path(folder, RUN)
+    begun, _, of = noted.read_text(encoding="utf-8").partition("\n") if noted.is_file() else ("", "", "")
+    with tracked_run(experiment, name, {}, begun if of == name else None) as run:
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(noted, f"{run.run_id}\n{name}".encode())
+        yield run
+        noted.unlink()
+
+
+def log_evaluation(
+    evaluation: Evaluation,
+    reports: str | Path | None = None,
+    *,
+    run: TrackedRun | None = None,
+    experiment: str = EXPERIMENT,
+) -> str:
     """Log an evaluation as one run.
 
     Metrics are called `<task>/<method>/<figure>`, and with `low`, `high` and `n` at the end for the 95% interval and
@@ -31,7 +65,8 @@ def log_evaluation(evaluation: Evaluation, reports: str | Path | None = None, *,
     Args:
         evaluation: What was found.
         reports: A folder, such as `write_reports` fills; all in it is kept with the run.
-        experiment: Where the run belongs; made where it is missing.
+        run: The run, where it is open already.
+        experiment: Where a new run belongs; made where it is missing.
 
     Returns:
         The run's id.
@@ -39,13 +74,15 @@ def log_evaluation(evaluation: Evaluation, reports: str | Path | None = None, *,
     Raises:
         ImportError: MLflow is not installed.
     """
-    name = ", ".join(task.name for task in evaluation.tasks)
-    with tracked_run(experiment, name, parameters(evaluation)) as run:
-        for task in evaluation.tasks:
-            run.log_dataset(TrackedDataset(task.name, task.digest, task.data, task.records), task.split or "all")
-        run.log_metrics({name: value for name, value in metrics(evaluation) if math.isfinite(value)})
-        if reports is not None:
-            run.log_folder(Path(reports), "reports")
+    if run is None:
+        with tracked_run(experiment, ", ".join(task.name for task in evaluation.tasks), {}) as opened:
+            return log_evaluation(evaluation, reports, run=opened)
+    for task in evaluation.tasks:
+        run.log_dataset(TrackedDataset(task.name, task.digest, task.data, task.records), task.split or "all")
+    run.log_metrics({name: value for name, value in metrics(evaluation) if math.isfinite(value)})
+    if reports is not None:
+        run.log_folder(Path(reports), "reports")
+    run.log_parameters(parameters(evaluation))  # last, because they cannot be changed if the run is gone on with
     return run.run_id
 
 

@@ -10,17 +10,21 @@ from functools import cached_property
 import dspy
 
 from ..answering import group_digest, record_digest
-from ..metrics import TaskMetric, compare, holm, metric_for
-from ..metrics.scorers import Scorer
+from ..metrics import Scorer, TaskMetric, compare, holm, metric_for
 from .answers import as_prediction
 from .judging import KeptJudge, Pair
-from .methods import REFERENCE
 from .result import EvaluatedRow, MethodFigures, PairedComparison
 from .store import Result
 from .work import Place, Plan, settled_prediction
 
+COVERED = "overton-vk"
+"""The task that a scorer is needed for."""
+
 JUDGED = "overton-judge"
 """The task whose metric compares with the reference's responses, by a judge."""
+
+Listener = Callable[[str, int, int], None]
+"""Told what is being made (`scores` or `verdicts`), how many there are, and how many there will be."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class Measures:
     Attributes:
         scorer: Scores value coverage.
         judge: Compares responses; None where none does.
+        reference: The method that the others are compared with.
         seed: Of the comparisons' resamples.
         workers: Verdicts under way at the same time.
     """
 
     scorer: Scorer
     judge: KeptJudge | None
+    reference: str
     seed: int
     workers: int
 
@@ -47,7 +53,8 @@ class ScoredTask:
     plan: Plan
     metric: TaskMetric
     results: Mapping[Place, Result]
-    seed: int
+    measures: Measures
+    on_progress: Listener
 
     @cached_property
     def examples(self) -> list[dspy.Example]:
@@ -62,7 +69,14 @@ class ScoredTask:
     @cached_property
     def scores(self) -> Mapping[str, list[float]]:
         """By method, the score of every record."""
-        return {method: self.metric.rows(self.examples, found) for method, found in self.predictions.items()}
+        found: dict[str, list[float]] = {method: [] for method in self.predictions}
+        total = len(found) * len(self.examples)
+        for method, predictions in self.predictions.items():
+            for one in zip(self.examples, predictions, strict=True):
+                found[method] += self.metric.rows(*([part] for part in one))
+                if self.plan.task == COVERED:  # where a large scorer takes longer than all LMs did
+                    self.on_progress("scores", sum(map(len, found.values())), total)
+        return found
 
     @cached_property
     def rows(self) -> list[EvaluatedRow]:
@@ -89,21 +103,22 @@ class ScoredTask:
 
     def comparisons(self) -> list[PairedComparison]:
         """Every other method against the reference, where that is one of them; not corrected yet."""
-        if REFERENCE not in self.scores:
+        against = self.measures.reference
+        if against not in self.scores:
             return []
-        groups, reference = self.metric.groups(self.examples), self.scores[REFERENCE]
-        higher = self.metric.higher_is_better
+        groups, reference = self.metric.groups(self.examples), self.scores[against]
+        higher, seed = self.metric.higher_is_better, self.measures.seed
         return [
             PairedComparison(
                 self.plan.task,
                 method,
-                REFERENCE,
+                against,
                 self.metric.primary,
-                compare(scores, reference, groups, higher_is_better=higher, seed=self.seed),
+                compare(scores, reference, groups, higher_is_better=higher, seed=seed),
                 float("nan"),
             )
             for method, scores in self.scores.items()
-            if method != REFERENCE
+            if method != against
         ]
 
     def _row(self, method: str, index: int, score: float) -> EvaluatedRow:
@@ -119,22 +134,20 @@ class ScoredTask:
         )
 
 
-def score_task(
-    plan: Plan, results: Mapping[Place, Result], measures: Measures, on_verdict: Callable[[int, int], None]
-) -> ScoredTask:
+def score_task(plan: Plan, results: Mapping[Place, Result], measures: Measures, on_progress: Listener) -> ScoredTask:
     """Score one task's results.
 
     Args:
         plan: The task.
         results: At least those of this task.
         measures: What its metric may need.
-        on_verdict: Told how many verdicts of how many there are, where a judge gives them.
+        on_progress: Told of what takes a while.
     """
     if plan.task != JUDGED:
-        return ScoredTask(plan, metric_for(plan.task, measures.scorer), results, measures.seed)
+        return ScoredTask(plan, metric_for(plan.task, measures.scorer), results, measures, on_progress)
     assert measures.judge is not None
     queries = [example.query for example in plan.records.examples()]
-    answered = zip(queries, predictions_of(plan, results, REFERENCE), strict=True)
+    answered = zip(queries, predictions_of(plan, results, measures.reference), strict=True)
     baseline = {query: str(prediction.response) for query, prediction in answered if prediction is not None}
     comparable = {
         place: result
@@ -147,9 +160,9 @@ def score_task(
         for query, prediction in zip(queries, predictions_of(plan, comparable, method), strict=True)
         if prediction is not None
     ]
-    measures.judge.prepare(pairs, measures.workers, lambda done: on_verdict(done, len(pairs)))
+    measures.judge.prepare(pairs, measures.workers, lambda done: on_progress("verdicts", done, len(pairs)))
     metric = metric_for(plan.task, judge=measures.judge, baseline=baseline)
-    return ScoredTask(plan, metric, comparable, measures.seed)
+    return ScoredTask(plan, metric, comparable, measures, on_progress)
 
 
 def corrected(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:

@@ -8,8 +8,8 @@ tasks or LMs.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -62,10 +62,12 @@ class Store:
         Raises:
             RunError: The file is something else, or of another version; it is left as it is.
         """
+        self._path = path
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
         try:
             self._prepare(path)
+            self._usage = self._counted()
         except BaseException:
             self._connection.close()
             raise
@@ -88,8 +90,12 @@ class Store:
         return {row[0]: _result(row) for row in rows if row[0] in wanted}
 
     def keep(self, result: Result) -> None:
-        """Keep a result; it is on disk when this returns. One that failed gives way, one that did not stays."""
-        with self._lock, self._transaction():
+        """Keep a result; it is on disk when this returns. One that failed gives way, one that did not stays.
+
+        Raises:
+            RunError: It cannot be written, such as to a full disk.
+        """
+        with self._lock, self._told(), self._transaction():
             (before,) = self._run("SELECT usage FROM results WHERE key = ?", result.key) or [(None,)]
             usage = total([_usage(before[0]), result.usage])
             self._run(
@@ -104,6 +110,7 @@ class Store:
                 result.seconds,
                 _json(usage),
             )
+            self._count(result.usage)
 
     def message(self, key: str) -> str | None:
         """A message that was kept."""
@@ -114,13 +121,11 @@ class Store:
         """Keep a message; it is on disk when this returns."""
         # As JSON: texts may hold halves of characters, which SQLite does not take.
         row = (key, community, _json(query), _json(message), _json(usage))
-        self._ask("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", *row)
+        self._add("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", *row, usage=usage)
 
     def usage(self) -> dict[str, Tokens]:
         """What LMs were asked for everything that is kept."""
-        tables = ("results", "messages", "verdicts")
-        rows = self._ask(" UNION ALL ".join(f"SELECT usage FROM {table}" for table in tables))
-        return total(_usage(row[0]) for row in rows)
+        return self._usage
 
     def verdict(self, key: str) -> Any:
         """A judge's verdict that was kept, as JSON data; None where there is none."""
@@ -129,7 +134,7 @@ class Store:
 
     def keep_verdict(self, key: str, verdict: Any, usage: Usage) -> None:
         """Keep a verdict; it is on disk when this returns."""
-        self._ask("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?)", key, _json(verdict), _json(usage))
+        self._add("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?)", key, _json(verdict), _json(usage), usage=usage)
 
     def describe(self, digest: str, described: Mapping[str, str]) -> None:
         """Say what the digest of a program stands for."""
@@ -153,9 +158,37 @@ class Store:
                 f"{path} cannot be read as the file of an evaluation ({error}). Choose another output"
             ) from error
 
+    def _counted(self) -> dict[str, Tokens]:
+        """What the file says that LMs were asked; from then on it is added up, as reading all of it takes a while."""
+        tables = ("results", "messages", "verdicts")
+        rows = self._run(" UNION ALL ".join(f"SELECT usage FROM {table}" for table in tables))
+        return total(_usage(row[0]) for row in rows)
+
+    def _count(self, usage: Usage) -> None:
+        """Count what the last statement kept; it may have left what was there."""
+        ((kept,),) = self._run("SELECT changes()")
+        if kept:
+            self._usage = total([self._usage, usage])
+
+    def _add(self, statement: str, *values: Any, usage: Usage) -> None:
+        with self._lock, self._told():
+            self._run(statement, *values)
+            self._count(usage)
+
     def _ask(self, statement: str, *values: Any) -> list[Any]:
-        with self._lock:
+        with self._lock, self._told():
             return self._run(statement, *values)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say which file it is that SQLite cannot read or write: a full disk fails no row, it ends the evaluation."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RunError(
+                f"{self._path} cannot be used any more ({error}). What it holds is kept: see to the disk that it is on,"
+                " then give the same command again"
+            ) from error
 
     def _run(self, statement: str, *values: Any) -> list[Any]:
         with closing(self._connection.execute(statement, values)) as cursor:

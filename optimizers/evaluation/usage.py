@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import dspy
@@ -34,6 +35,27 @@ class Tokens(NamedTuple):
 
 Usage = Mapping[str, Tokens]
 """By the LM's model string."""
+
+
+class Spent(NamedTuple):
+    """What all LMs together took.
+
+    Attributes:
+        input: Tokens of prompts.
+        output: Tokens of replies.
+        dollars: Their price in US dollars, of those LMs whose price is known; None where none is.
+    """
+
+    input: int = 0
+    output: int = 0
+    dollars: float | None = None
+
+
+class Price(NamedTuple):
+    """US dollars for one token of a prompt and of a reply."""
+
+    input: float
+    output: float
 
 
 @contextmanager
@@ -62,8 +84,22 @@ def total(usages: Iterable[Usage]) -> dict[str, Tokens]:
 def cost(model: str, tokens: Tokens) -> float | None:
     """What tokens of a model cost in US dollars by litellm's price list; None where it knows no price.
 
-    It is an estimate: discounts, such as those for cached prompts, are not in it.
+    It is an estimate: discounts, such as those for cached prompts, and surcharges for long ones are not in it.
     """
+    price = price_of(model)
+    return None if price is None else tokens.input * price.input + tokens.output * price.output
+
+
+def spent(usage: Usage) -> Spent:
+    """Put together what all LMs took."""
+    costs = [price for model, tokens in usage.items() if (price := cost(model, tokens)) is not None]
+    sums = _sum(usage.values())
+    return Spent(sums.input, sums.output, sum(costs) if costs else None)
+
+
+@cache
+def price_of(model: str) -> Price | None:
+    """The price of a model by litellm's list, which comes with it; None where there is none."""
     if model.partition("/")[0] in ("local", "fake"):
         return None
     # litellm would look for a newer list on the network while it is imported.
@@ -71,11 +107,11 @@ def cost(model: str, tokens: Tokens) -> float | None:
     import litellm
 
     try:
-        parts = litellm.cost_per_token(model, prompt_tokens=tokens.input, completion_tokens=tokens.output)
+        price = Price(*litellm.cost_per_token(model, prompt_tokens=1, completion_tokens=1))
     except Exception as error:  # of many types; a price that is not known is no failure
         _logger.debug("no price of %s: %s", model, error)
         return None
-    return float(sum(parts)) or None
+    return price if any(price) else None
 
 
 def _tokens(entry: Mapping[str, Any]) -> Tokens:

@@ -17,7 +17,8 @@ from typer.testing import Result
 
 from modplural.cli.bars import TaskBars
 from modplural.cli.session import Terminal
-from modplural.optimizers.evaluation import RESULT, STORE, Progress
+from modplural.optimizers.evaluation import RESULT, STORE, Progress, Spent
+from modplural.optimizers.tracking import tracking_client
 from modplural.programs.community import CommunityLM
 from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import FakeEngine
@@ -181,6 +182,72 @@ def test_the_base_llm_judges_where_it_is_told_to(evaluate: Run) -> None:
     assert "win score" in result.stdout
 
 
+def test_an_lm_scores_value_coverage_where_it_is_told_to(evaluate: Run, fakes: LMs) -> None:
+    result = evaluate("--method", "vanilla", "--scorer", "judge:base", task="overton-vk")
+    assert result.exit_code == 0, result.stderr
+    assert "scored by judge:fake/openai/base:" in result.stdout
+    before = calls(fakes)
+    assert evaluate("--method", "vanilla", "--scorer", "judge:base", task="overton-vk").stdout == result.stdout
+    assert calls(fakes) == 1 < before, "more than to see that it can be asked"
+
+
+def test_methods_are_compared_with_the_one_that_is_named(evaluate: Run, found: Path) -> None:
+    result = evaluate("--method", "vanilla,modular", "--against", "vanilla")
+    assert result.exit_code == 0, result.stderr
+    assert "Against vanilla, on the same rows" in result.stdout
+    assert [(one["method"], one["against"]) for one in saved(found)["comparisons"]] == [("modular", "vanilla")]
+
+
+def test_modes_are_changed_where_they_have_a_use_for_it(evaluate: Run, found: Path) -> None:
+    task = f"overton-vk,{TASK}"
+    assert evaluate("--method", "vanilla,modular", "--synthesis", "per_message", task=task).exit_code == 0
+    strategies = {row["prediction"].get("strategy") for row in saved(found)["rows"] if row["method"] == "modular"}
+    assert strategies == {None, "per_message"}
+
+
+def test_communities_may_fail_where_it_is_told_that_they_may(
+    evaluate: Run, found: Path, replies: dict[str, str | Exception]
+) -> None:
+    replies["You speak for fairness"] = ConnectionError("down")
+    methods = ("--method", "vanilla,modular")
+    assert evaluate(*methods).exit_code == 1
+    result = evaluate(*methods, "--on-failure", "continue", "--at-least", 1)
+    assert result.exit_code == 0, result.stdout
+    failures = [row["prediction"]["failures"] for row in saved(found)["rows"] if row["method"] == "modular"]
+    assert all(set(one) == {"fairness"} for one in failures)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_everything_is_kept_as_a_run(evaluate: Run, store: Path, tmp_path: Path, found: Path) -> None:
+    tracked = ("--method", "vanilla,prompted", "--track", "--traces", 0.5)
+    result = evaluate(*tracked, "--report", tmp_path / "report")
+    assert result.exit_code == 0, result.stderr
+    client = tracking_client()
+    (run,) = client.search_runs([client.get_experiment_by_name("modplural-evaluation").experiment_id])
+    assert f"The run: {run.info.run_id} in sqlite:///" in result.stdout
+    assert run.info.status == "FINISHED"
+    figure = f"{TASK}/vanilla/Jensen-Shannon distance"
+    assert {figure, f"{figure}/low", f"{figure}/high", f"{figure}/n"} <= run.data.metrics.keys()
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.tags[0].value) == (TASK, "test")
+    assert saved(found)["tasks"][0]["digest"].startswith(data.dataset.digest)
+    kept = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert kept == {"reports", RESULT}
+    assert {"reports/report.html", "reports/plots"} <= {
+        file.path for file in client.list_artifacts(run.info.run_id, "reports")
+    }
+    traces = client.search_traces(locations=[run.info.experiment_id], run_id=run.info.run_id)
+    assert 0 < len(traces) < 8
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_has_reports_where_nobody_else_wants_them(evaluate: Run, store: Path) -> None:
+    assert evaluate("--method", "vanilla", "--track").exit_code == 0
+    client = tracking_client()
+    (run,) = client.search_runs([client.get_experiment_by_name("modplural-evaluation").experiment_id])
+    assert "reports/report.md" in {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -191,6 +258,12 @@ def test_the_base_llm_judges_where_it_is_told_to(evaluate: Run) -> None:
         (("--task", TASK, "--program", "nowhere"), "nowhere"),
         (("--task", "overton-judge"), "by an LM that judges; it needs both"),
         (("--task", ","), "no name in ','"),
+        (("--task", TASK, "--scorer", "best"), "unknown scorer 'best'; the scorers are embedding"),
+        (("--task", TASK, "--against", "best"), "--against is 'best'; it is one of the methods, vanilla, prompted"),
+        (("--task", TASK, "--traces", "0.5"), "it needs --track"),
+        (("--task", TASK, "--synthesis", "refine"), "synthesizes nothing"),
+        (("--task", TASK, "--at-least", "1"), "it needs --on-failure continue"),
+        (("--task", "overton-judge", "--judge", ""), "judge"),
     ],
 )
 def test_nonsense_is_wrong_usage(run: Run, pool_file: Path, found: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -221,8 +294,8 @@ def test_bars_show_every_task_with_its_rate_and_what_failed() -> None:
     terminal.notes = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TaskBars(terminal) as bars:
         for done in range(50, 54):
-            bars.show(Progress("overton-vk", done, 60, done - 50))
-            bars.show(Progress("steerable-vk", done, 90, 0))
+            bars.show(Progress("overton-vk", done, 60, done - 50, Spent(1_000 * done, done, 0.25)))
+            bars.show(Progress("steerable-vk", done, 90, 0, Spent(1_000 * done, done, 0.25)))
             time.sleep(0.02)
         rates = [bar.speed for bar in bars._bars.tasks]
     assert isinstance(terminal.notes.file, io.StringIO)
@@ -231,6 +304,7 @@ def test_bars_show_every_task_with_its_rate_and_what_failed() -> None:
     assert "53/60" in drawn
     assert "53/90" in drawn
     assert "3 failed" in drawn
+    assert "53,000 tokens in, 53 out, $0.25" in drawn
     assert all(rate is not None and rate < 200 for rate in rates), "what was done before counts as speed"
 
 

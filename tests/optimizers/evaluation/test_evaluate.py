@@ -10,7 +10,8 @@ import pytest
 
 from modplural.optimizers import RunError, RunUsageError
 from modplural.optimizers.evaluation import STORE, Evaluation, Plan, Progress, evaluate
-from modplural.optimizers.metrics import PairwiseJudge
+from modplural.optimizers.evaluation.store import Store
+from modplural.optimizers.metrics import JudgeScorer, PairwiseJudge
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.overton import Overton
 
@@ -238,11 +239,11 @@ def test_progress_counts_what_was_done_before_and_what_failed(world: World, foun
     seen: list[Progress] = []
     records = world.records(CHOICE, DILEMMAS)
     evaluate([Plan(records, {"stub": Stub("Situation 1?")})], found, on_progress=seen.append, workers=1)
-    assert seen[0] == (CHOICE, 0, 3, 0)
-    assert seen[-1] == (CHOICE, 3, 3, 1)
+    assert seen[0] == Progress(CHOICE, 0, 3, 0)
+    assert seen[-1] == Progress(CHOICE, 3, 3, 1)
     seen.clear()
     evaluate([Plan(records, {"stub": Stub()})], found, on_progress=seen.append, workers=1)
-    assert seen == [(CHOICE, 2, 3, 0), (CHOICE, 3, 3, 0)]
+    assert seen == [Progress(CHOICE, 2, 3, 0), Progress(CHOICE, 3, 3, 0)]
 
 
 def test_tokens_are_counted_by_lm(world: World, found: Path) -> None:
@@ -250,6 +251,64 @@ def test_tokens_are_counted_by_lm(world: World, found: Path) -> None:
     assert {model: tokens.calls for model, tokens in evaluation.tokens.items()} == {"fake/base": 2, "fake/voice": 4}
     assert evaluation.tokens["fake/voice"].output == 2 * 2 + 2 * 2
     assert evaluation.costs == {}
+
+
+def test_progress_tells_what_lms_took_so_far(world: World, found: Path) -> None:
+    seen: list[Progress] = []
+    plan = world.plan(CHOICE, DILEMMAS, "vanilla", "modular")
+    evaluation = evaluate([plan], found, on_progress=seen.append, workers=1)
+    inputs = [progress.spent.input for progress in seen]
+    assert inputs[0] == 0
+    assert inputs == sorted(set(inputs)), "it grows with every row"
+    assert inputs[-1] == sum(tokens.input for tokens in evaluation.tokens.values())
+    evaluate([plan], found, on_progress=seen.append)
+    assert seen[-1].spent.input == inputs[-1], "what earlier runs took is part of it"
+
+
+def test_an_lm_that_scores_is_asked_once_and_counted(world: World, found: Path) -> None:
+    plan = world.plan("overton-vk", SITUATIONS, "vanilla", "prompted")
+    first, second = (JudgeScorer(fake_lm(likelihoods=lambda prompt, text: -1.0, name="judge")) for _ in range(2))
+    seen: list[Progress] = []
+    before = evaluate([plan], found, scorer=first, on_progress=seen.append)
+    assert before.tasks[0].scorer == first.name
+    assert before.tokens["fake/judge"].calls == len(engine_of(first._lm).requests) - 1 > 0
+    scores = [progress for progress in seen if progress.task == "overton-vk scores"]
+    assert [(progress.done, progress.total) for progress in scores] == [(done, 4) for done in (1, 2, 3, 4)]
+    after = evaluate([plan], found, scorer=second)
+    assert (after.rows, after.tokens) == (before.rows, before.tokens)
+    assert len(engine_of(second._lm).requests) == 1, "more than to see that it can be asked"
+
+
+def test_another_method_can_be_what_the_others_are_compared_with(world: World, found: Path) -> None:
+    world.replies["Kindness first."] = "A synthesis."
+    plans = [world.plan("overton-judge", SITUATIONS, "vanilla", "modular"), world.plan(CHOICE, DILEMMAS, "vanilla")]
+    evaluation = evaluate(plans, found, judge=judging(), reference="vanilla")
+    assert [(one.task, one.method, one.against) for one in evaluation.comparisons] == [
+        ("overton-judge", "modular", "vanilla")
+    ]
+    vanilla = evaluation.figures[0]
+    assert (vanilla.method, vanilla.figures["tie"].value) == ("vanilla", 1)
+
+
+def test_a_full_disk_ends_the_evaluation_which_goes_on_where_there_is_room(
+    world: World, found: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = world.plan(CHOICE, [dilemma(number) for number in range(40)], "vanilla", "modular")
+    evaluate([Plan(plan.records, {"vanilla": plan.programs["vanilla"]})], found)
+    open_file = Store._prepare
+
+    def small(store: Store, path: Path) -> None:
+        open_file(store, path)
+        (pages,) = store._run("PRAGMA page_count")[0]
+        store._run(f"PRAGMA max_page_count = {pages + 4}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_prepare", small)
+        with pytest.raises(RunError, match=r"disk is full.*What it holds is kept"):
+            evaluate([plan], found, workers=2)
+    evaluation = evaluate([plan], found)
+    assert len(evaluation.rows) == 80
+    assert evaluation.failed == ()
 
 
 def test_one_folder_has_one_writer(world: World, found: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,11 @@ from typing import Any
 import pytest
 
 RECORDS, KILLS, WORKERS = 200, 10, 6
+STUCK = 600
+"""Seconds after which something is waiting for ever; how fast the machine is, with whatever else it does, is no
+part of what is tested."""
+CPU_SECONDS = 60
+"""What all of it may take of a processor: other work on the machine changes little of that."""
 METHODS = ("vanilla", "prompted", "mixture_of_experts", "modular")
 
 SCRIPT = f"""
@@ -54,7 +60,7 @@ def start(folder: Path, output: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=STUCK)
     assert process.returncode == 0, errors
 
 
@@ -74,6 +80,15 @@ def done(path: Path) -> int:
         return 0
 
 
+def wait_for(rows: int, path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until the file has more rows than so many."""
+    began = time.monotonic()
+    while done(path) <= rows:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() - began < STUCK, "it does not get on"
+        time.sleep(0.01)
+
+
 def found(path: Path) -> Any:
     """What the evaluation found, but for how long it took."""
     evaluation = json.loads((path / "evaluation.json").read_bytes())
@@ -82,12 +97,18 @@ def found(path: Path) -> Any:
     return evaluation
 
 
+def cpu_seconds() -> float:
+    """What processes that were started from here and have ended took of a processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
 def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     question = {"options": ["I stay.", "I go."], "attribute": "low_ambiguity", "gold_distribution": [1.0, 0.0]}
     rows = [{"id": number, "question": f"Situation {number}?", **question} for number in range(RECORDS)]
     (tmp_path / "records.json").write_text(json.dumps(rows))
-    began = time.monotonic()
+    began = cpu_seconds()
     finish(start(tmp_path, "undisturbed"))
     messages_log = tmp_path / "messages.log"
     assert len(messages_log.read_text().splitlines()) == 2 * RECORDS
@@ -95,15 +116,18 @@ def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
 
     moments = random.Random(7)
     progress = []
-    for _ in range(KILLS):
+    for number in range(KILLS):
         process = start(tmp_path, "killed")
-        time.sleep(moments.uniform(0, 0.8))
+        if number % 2:  # others are killed while the file is made or opened
+            wait_for(done(tmp_path / "killed"), tmp_path / "killed", process)
+        time.sleep(moments.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it ended before it was killed; give it more to do"
         progress.append(done(tmp_path / "killed"))
     assert progress == sorted(progress), "a row was lost"
-    assert 0 < progress[-1] < len(METHODS) * RECORDS
+    assert len(set(progress)) > KILLS // 2
+    assert progress[-1] < len(METHODS) * RECORDS
     finish(start(tmp_path, "killed"))
 
     assert kept(tmp_path / "killed") == kept(tmp_path / "undisturbed")
@@ -113,4 +137,4 @@ def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     asked = messages_log.read_text().splitlines()
     assert 2 * RECORDS <= len(asked) <= 2 * RECORDS + KILLS * WORKERS * 2
     print(f"rows after each kill: {progress}; {len(asked) - 2 * RECORDS} messages asked twice")
-    assert time.monotonic() - began < 60
+    assert cpu_seconds() - began < CPU_SECONDS

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from modplural.optimizers.evaluation import evaluate
+from modplural.optimizers.evaluation import JobTraces, evaluate
 from modplural.optimizers.evaluation.report_files import write_reports
-from modplural.optimizers.evaluation.report_tracking import log_evaluation, metrics, parameters
+from modplural.optimizers.evaluation.report_tracking import RUN, evaluation_run, log_evaluation, metrics, parameters
+from modplural.optimizers.tracking import tracking_client
 
 from .conftest import Words, World, dilemma, situation
 
@@ -68,3 +69,45 @@ def test_a_run_holds_figures_digests_and_reports(world: World, tmp_path: Path, m
         "plots",
     }
     assert len(client.list_artifacts(run_id, "reports/plots")) == 3
+
+
+def test_an_evaluation_that_was_stopped_goes_on_in_its_run(store: Path, tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    folder = tmp_path / "found"
+    with pytest.raises(StopError), evaluation_run(["a", "b"], folder) as stopped:
+        raise StopError
+    assert (folder / RUN).read_text() == f"{stopped.run_id}\na, b"
+    with evaluation_run(["a"], folder) as other:
+        assert other.run_id != stopped.run_id
+    with pytest.raises(StopError), evaluation_run(["a", "b"], folder) as stopped:
+        raise StopError
+    with evaluation_run(["a", "b"], folder) as resumed:
+        assert resumed.run_id == stopped.run_id
+    assert not (folder / RUN).exists()
+    assert tracking_client().get_run(resumed.run_id).info.status == "FINISHED"
+
+
+def test_a_share_of_the_rows_is_traced_by_every_method_alike(world: World, store: Path, found: Path) -> None:
+    plan = world.plan("distributional-moralchoice", [dilemma(n) for n in range(12)], "vanilla", "modular")
+    with evaluation_run(["dilemmas"], found) as run:
+        traces = JobTraces(run, 0.5, seed=3)
+        evaluate([plan], found, watch=traces.row)
+        traces.flush()
+        written = tracking_client().search_traces(locations=[run.experiment_id], run_id=run.run_id)
+    rows = {"Vanilla": set(), "Distributional": set()}
+    for trace in written:
+        rows[trace.data.spans[0].name].add(trace.info.tags["modplural.row"])
+    assert rows["Vanilla"] == rows["Distributional"]
+    assert 0 < len(rows["Vanilla"]) < 12
+    spans = {span.name for trace in written for span in trace.data.spans}
+    assert {"care", "fairness", "fake/base"} <= spans
+
+
+def test_a_share_of_none_traces_nothing(world: World, store: Path, found: Path) -> None:
+    plan = world.plan("distributional-moralchoice", [dilemma(0)], "vanilla")
+    with evaluation_run(["dilemmas"], found) as run:
+        evaluate([plan], found, watch=JobTraces(run, 0.0).row)
+        JobTraces.flush()
+        assert tracking_client().search_traces(locations=[run.experiment_id], run_id=run.run_id) == []

@@ -86,6 +86,36 @@ def test_a_message_and_a_verdict_are_said_once(path: Path) -> None:
         assert store.usage() == {"lm": Tokens(1, 1, 1), "judge": Tokens(2, 9, 0)}
 
 
+def test_usage_is_added_up_as_a_new_reader_would_find_it(path: Path) -> None:
+    with Store(path) as store:
+        store.keep(result(error="down"))
+        store.keep(result())
+        store.keep(result(error="too late"))
+        store.keep_message("m", "care", "Tea?", "Yes.", {"lm": Tokens(1, 1, 1)})
+        store.keep_message("m", "care", "Tea?", "No.", {"lm": Tokens(1, 1, 1)})
+        store.keep_verdict("v", 1.0, {"judge": Tokens(1, 5, 0)})
+        added = store.usage()
+    with Store(path) as store:
+        assert store.usage() == added == {"lm": Tokens(3, 21, 5), "judge": Tokens(1, 5, 0)}
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(path: Path) -> None:
+    with Store(path) as store:
+        store.keep(result("before"))
+        (pages,) = store._run("PRAGMA page_count")[0]
+        store._run(f"PRAGMA max_page_count = {pages}")
+        long = Result("long", "p", "r", {"response": "word " * 20_000}, None, 0, {"lm": Tokens(1, 1, 1)})
+        for keep in (lambda: store.keep(long), lambda: store.keep_message("m", "care", "Tea?", "word " * 20_000, {})):
+            with pytest.raises(
+                RunError, match=r"evaluation\.sqlite cannot be used any more \(database or disk is full\)"
+            ):
+                keep()
+        assert store.usage() == {"lm": Tokens(1, 10, 2)}
+    with Store(path) as store:
+        store.keep(long)
+        assert set(store.results(["before", "long"])) == {"before", "long"}
+
+
 def test_every_commit_is_on_disk(path: Path) -> None:
     with Store(path) as store:
         (synchronous,), (mode,) = store._run("PRAGMA synchronous")[0], store._run("PRAGMA journal_mode")[0]

@@ -3,7 +3,7 @@
 import dspy
 import pytest
 
-from modplural.optimizers.evaluation.usage import Tokens, cost, counting, total, usage_of
+from modplural.optimizers.evaluation.usage import Spent, Tokens, cost, counting, spent, total, usage_of
 from modplural.programs.engines.fake import fake_lm
 
 
@@ -44,6 +44,22 @@ def test_a_price_is_known_or_not() -> None:
     assert found == pytest.approx(0.75, abs=0.5)
     assert cost("hosted_vllm/mine", Tokens(1, 10, 10)) is None
     assert cost("local/smollm2", Tokens(1, 10, 10)) is None
+
+
+def test_a_price_is_that_of_many_calls_and_not_of_one_long_one() -> None:
+    """Some models ask more for a long prompt, which the sum of many short ones is not."""
+    one, many = Tokens(1, 1000, 1000), Tokens(1000, 1_000_000, 1_000_000)
+    price = cost("gemini/gemini-2.5-pro", one)
+    assert price is not None
+    assert cost("gemini/gemini-2.5-pro", many) == pytest.approx(1000 * price)
+
+
+def test_what_lms_took_together_has_the_price_of_those_that_have_one() -> None:
+    asked = Tokens(2, 1_000_000, 500_000)
+    assert spent({}) == Spent(0, 0, None)
+    assert spent({"local/smollm2": asked}) == Spent(1_000_000, 500_000, None)
+    both = spent({"local/smollm2": asked, "openai/gpt-4o-mini": asked})
+    assert (both.input, both.output, both.dollars) == (2_000_000, 1_000_000, cost("openai/gpt-4o-mini", asked))
 
 
 def test_nothing_is_kept_in_the_history() -> None:
