@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .adjusting import Changes, adjust
+from .effect_tables import effects_data, show_effects
 from .options import MeasureOption, ModeName, PoolOption, SeedOption, SynthesisOption, make_program
-from .session import Terminal, WrongUsageError, checking, described, interruptible, session
+from .session import FAILED, Terminal, WrongUsageError, checking, described, interruptible, session
 
 if TYPE_CHECKING:
     import dspy
 
     from ..data import Task
     from ..optimizers.effect import Effects
-    from ..optimizers.metrics import Comparison
     from ..programs.mode import Mode
-
-_ATTRIBUTES_SHOWN = 3
 
 
 def effect(
@@ -40,7 +37,7 @@ def effect(
     synthesis: SynthesisOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a task with and without each community, on the same records."""
+    """Measure a task with and without each community, on the same records; exit code 1 if some fail."""
     with session() as terminal:
         from ..data import find_task
 
@@ -51,9 +48,11 @@ def effect(
         _check_names(program, names)
         effects = _measured(terminal, program, names, _examples(found, data, split, limit), found)
         if as_json:
-            terminal.out.print_json(json.dumps(_as_dict(effects)))
+            terminal.out.print_json(json.dumps(effects_data(effects)))
         else:
-            _show(terminal, effects)
+            show_effects(terminal, effects)
+        if effects.failed:
+            raise typer.Exit(FAILED)
 
 
 def _check_names(program: Any, names: list[str]) -> None:
@@ -93,44 +92,3 @@ def _measured(terminal: Terminal, program: Mode, names: list[str], examples: lis
         return interruptible(
             lambda: measure_effects(program, names, examples, metric, on_answer=lambda: progress.advance(bar))
         )
-
-
-def _show(terminal: Terminal, effects: Effects) -> None:
-    from . import show
-
-    rows = [
-        [
-            one.community,
-            f"{one.without.value:.3f}",
-            f"{one.difference.difference:+.3f}",
-            f"{one.difference.low:+.3f} to {one.difference.high:+.3f}",
-            f"{one.share:.0%}",
-        ]
-        for one in effects.effects
-    ]
-    columns = ["community", "without it", "effect", "95% interval", "records changed"]
-    whole = effects.whole
-    better = "more" if effects.metric.higher_is_better else "less"
-    terminal.out.print(f"{whole} with the whole pool; {better} is better\n", markup=False, soft_wrap=True)
-    terminal.out.print(show.listing(columns, rows))
-    of_attributes = [row for one in effects.effects for row in _of_attributes(one.community, one.by_attribute)]
-    if of_attributes:
-        terminal.out.print("\nWhere each changes most:")
-        terminal.out.print(show.listing(["community", "attribute", "effect", "95% interval", "n"], of_attributes))
-
-
-def _of_attributes(community: str, by_attribute: dict[str, Comparison] | Any) -> list[list[str]]:
-    ranked = sorted(by_attribute.items(), key=lambda pair: -abs(pair[1].difference))
-    return [
-        [community, attribute, f"{one.difference:+.3f}", f"{one.low:+.3f} to {one.high:+.3f}", str(one.n)]
-        for attribute, one in ranked[:_ATTRIBUTES_SHOWN]
-    ]
-
-
-def _as_dict(effects: Effects) -> dict[str, Any]:
-    return {
-        "task": effects.metric.task,
-        "higher_is_better": effects.metric.higher_is_better,
-        "whole": asdict(effects.whole),
-        "effects": [asdict(one) for one in effects.effects],
-    }

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from modplural.data import load_task
+
 Run = Callable[..., Result]
 
 
@@ -34,7 +36,42 @@ def test_json_has_every_figure(run: Run, pool_file: Path) -> None:
     [effect] = found["effects"]
     assert effect["community"] == "care"
     assert effect["difference"]["n"] == 2
+    assert effect["difference"]["low"] is None  # of so few records
     assert sum(one["n"] for one in effect["by_attribute"].values()) == 2
+    assert found["failed"] == []
+
+
+def test_what_is_measured_on_few_records_has_no_interval_and_no_rank(run: Run, pool_file: Path) -> None:
+    task = ("--task", "distributional-globalopinionqa", "--split", "all")
+    few = run("communities", "effect", "care", "--pool", pool_file, "--limit", 2, *task)
+    assert few.exit_code == 0, few.output
+    assert few.stdout.splitlines()[0].endswith("(n=2, n too small) with the whole pool; less is better")
+    assert "n too small" in next(line for line in few.stdout.splitlines() if line.startswith("care"))
+    assert "Where each changes most" not in few.stdout
+    assert "Attributes with fewer than 5 situations, n too small: " in few.stdout
+
+    enough = run("communities", "effect", "care", "--pool", pool_file, *task)
+    assert " to " in next(line for line in enough.stdout.splitlines() if line.startswith("care"))
+
+
+def test_records_that_fail_are_left_out_and_listed(
+    run: Run, pool_file: Path, replies: dict[str, str | Exception]
+) -> None:
+    task = ("--task", "distributional-globalopinionqa", "--split", "all")
+    arguments = ("communities", "effect", "care", "--pool", pool_file, *task)
+    whole = json.loads(run(*arguments, "--json").stdout)
+    record = load_task("distributional-globalopinionqa").examples()[0]
+    replies.update({record.query: ConnectionError("nobody there"), **{key: replies.pop(key) for key in list(replies)}})
+
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "Records that failed, and are in no pair where they did: " in result.stdout
+    assert "nobody there" in result.stdout
+    data = run(*arguments, "--json")
+    assert data.exit_code == 1
+    found = json.loads(data.stdout)
+    assert found["effects"][0]["difference"]["n"] < whole["effects"][0]["difference"]["n"]
+    assert {one["record"] for one in found["failed"]} == {record.id}
 
 
 @pytest.mark.parametrize(
