@@ -10,9 +10,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .checks import is_finite
 from .choosing import STRATEGIES
+
+Floats = npt.NDArray[np.float64]
+
+LOWEST = -500.0
+"""Least score beside one of 0: its probability is next to nothing and yet no veto where distributions are pooled."""
+
+_LARGEST = 1e300
+"""Largest power of a distance; differences of larger ones would be no numbers."""
 
 AUTO = "auto"
 """Stands for the best strategy that the backend can measure, until one is chosen on a dev set."""
@@ -26,18 +35,24 @@ class Measurement:
         strategy: Name of a strategy, or "auto".
         temperature: Scores are divided by it before they become probabilities; above 1 flattens.
         bias: Added to the score of an option, by its text; for option sets that stay the same.
+        sharpness: Exponent of a score's distance from the mean score, in units of the temperature, with its sign kept.
+            Above 1, options that score alike become equally likely, and those that stand out nearly certain: for LMs
+            whose small differences mean nothing.
     """
 
     strategy: str = AUTO
     temperature: float = 1.0
     bias: Mapping[str, float] = field(default_factory=dict)
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
         names = (AUTO, *STRATEGIES)
         if self.strategy not in names:
             raise ValueError(f"there is no strategy {self.strategy!r}; there are {', '.join(names)}")
-        if not is_finite(self.temperature) or self.temperature <= 0:
-            raise ValueError(f"the temperature of a choice is {self.temperature!r}; it is a finite number above 0")
+        for name in ("temperature", "sharpness"):
+            value = getattr(self, name)
+            if not is_finite(value) or value <= 0:
+                raise ValueError(f"the {name} of a choice is {value!r}; it is a finite number above 0")
         bias = self.bias.items() if isinstance(self.bias, Mapping) else [(None, None)]
         if not all(isinstance(option, str) and is_finite(value) for option, value in bias):
             raise ValueError(f"the bias of a choice is {self.bias!r}; it has a finite number for some options, by text")
@@ -49,13 +64,9 @@ class Measurement:
             options: The options as they were given.
             logits: Their scores, of which -inf means never; one at least is finite, and none is NaN or +inf.
         """
-        best = max(logits)  # taken off before the temperature, which then cannot be too small
-        scores = np.array(
-            [
-                (logit - best) / self.temperature + self.bias.get(option, 0.0)
-                for option, logit in zip(options, logits, strict=True)
-            ]
-        )
+        pairs = [(logit, self.bias.get(option, 0.0)) for option, logit in zip(options, logits, strict=True)]
+        measured, biases = np.array(pairs, dtype=np.float64).T
+        scores = shaped(measured, self.temperature, self.sharpness) + biases
         with np.errstate(over="ignore"):  # biases further apart than any number leave no weight to the smaller
             weights = np.exp(scores - scores.max())
         return dict(zip(options, (weights / weights.sum()).tolist(), strict=True))
@@ -71,6 +82,36 @@ class Measurement:
         Raises:
             ValueError: It is no such data.
         """
-        if not isinstance(state, Mapping) or set(state) != {"strategy", "temperature", "bias"}:
-            raise ValueError(f"a measurement has a strategy, a temperature and a bias; got {state!r}")
-        return cls(**state)
+        names = {"strategy", "temperature", "bias", "sharpness"}
+        if not isinstance(state, Mapping) or not names - {"sharpness"} <= set(state) <= names:
+            raise ValueError(f"a measurement has a strategy, a temperature, a bias and a sharpness; got {state!r}")
+        return cls(**state)  # programs that were saved before there was a sharpness have none
+
+
+def shaped(scores: Floats, temperature: float, sharpness: float) -> Floats:
+    """Scores by a temperature and a sharpness; see `Measurement`.
+
+    Args:
+        scores: Natural logarithms up to a common constant, [..., options]; -inf for an option that is never chosen.
+        temperature: Above 0.
+        sharpness: Above 0; at 1, this is the division by the temperature and no more.
+
+    Returns:
+        The same up to a constant, [..., options]; 0 at most, and `LOWEST` at least where a score is finite.
+    """
+    possible = np.isfinite(scores)
+    best = scores.max(axis=-1, keepdims=True)  # taken off before the temperature, which then cannot be too small
+    with np.errstate(over="ignore"):
+        found = (scores - best) / temperature
+    if sharpness != 1:
+        found = _powers(np.where(possible, found, 0.0), possible, sharpness)
+    return np.where(possible, np.maximum(found, LOWEST), -np.inf)
+
+
+def _powers(scaled: Floats, possible: npt.NDArray[np.bool_], sharpness: float) -> Floats:
+    """Distances from the mean of the possible scores to a power, less the largest."""
+    largest = _LARGEST ** min(1.0, 1 / sharpness)
+    scaled = np.maximum(scaled, -largest)
+    far = np.where(possible, scaled - scaled.sum(axis=-1, keepdims=True) / possible.sum(axis=-1, keepdims=True), 0.0)
+    powers = np.sign(far) * np.abs(far) ** sharpness
+    return np.asarray(powers - np.where(possible, powers, -np.inf).max(axis=-1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Fits what turns scores into probabilities: a temperature, and where all examples have the same options, a bias each.
+"""Fits what turns scores into probabilities: a temperature, a sharpness, and where options stay the same a bias each.
 
 Fitted is the mean log loss, or where the task measures distances the mean distance itself. Both are smooth functions of
 few numbers, so scipy's general minimizers do. This file knows arrays and metrics; it must not know LMs or programs.
@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
+from ...programs.measurement import shaped
 from ..metrics import TaskMetric
 from .trials import mean
 from .voices import Chosen, Floats
 
-HOTTEST = 5.0
-"""Largest logarithm of a temperature: above e^5 no measured scores make a difference."""
+COLDEST, HOTTEST = -3.0, 5.0
+"""Logarithms of temperatures: above e^5 no measured scores make a difference, and below e^-3 all of them do."""
+
+SHARPNESSES = (1.0, 2.0, 4.0, 8.0)
+"""Those that are tried; at 8, a score below the temperature says nothing and one above it all but everything."""
 
 PULL = 0.01
 """How strongly biases are drawn to zero, in nats per square; ten examples tell little about three biases."""
@@ -29,21 +33,24 @@ class Calibration:
 
     temperature: float = 1.0
     bias: Mapping[str, float] = field(default_factory=dict)
+    sharpness: float = 1.0
 
     def apply(self, one: Chosen) -> Floats:
         """The pooled probabilities, [options]."""
         shift = np.array([self.bias.get(option, 0.0) for option in one.options])
-        return one.pooled(one.logs / self.temperature + shift)
+        return one.pooled(shaped(one.logs, self.temperature, self.sharpness) + shift)
 
     def __str__(self) -> str:
         biases = ", ".join(f"{option} {value:+.2f}" for option, value in self.bias.items())
-        return f"temperature {self.temperature:.2f}" + (f", bias {biases}" if biases else "")
+        sharpness = "" if self.sharpness == 1 else f", sharpness {self.sharpness:g}"
+        return f"temperature {self.temperature:.2f}{sharpness}" + (f", bias {biases}" if biases else "")
 
 
 def calibrations(examples: Sequence[Chosen], metric: TaskMetric) -> list[Calibration]:
-    """Calibrations to choose from: a temperature, and with the same options everywhere, biases as well."""
+    """Calibrations to choose from: a temperature, one with a sharpness, and for options that stay the same biases."""
     loss = _loss(metric)
-    found = [_temperature(examples, loss)]
+    plain, *sharp = (_temperature(examples, loss, sharpness) for sharpness in SHARPNESSES)
+    found = [plain, min(sharp, key=lambda one: _mean_loss(one, examples, loss))]
     labels = {one.options for one in examples}
     if len(labels) == 1:
         found.append(_biases(examples, next(iter(labels)), loss))
@@ -69,15 +76,18 @@ def _mean_loss(calibration: Calibration, examples: Sequence[Chosen], loss: Loss)
     return mean([loss(one, calibration.apply(one)) for one in examples])
 
 
-def _temperature(examples: Sequence[Chosen], loss: Loss) -> Calibration:
-    def objective(log: float) -> float:
-        return _mean_loss(Calibration(float(np.exp(log))), examples, loss)
+def _temperature(examples: Sequence[Chosen], loss: Loss, sharpness: float = 1.0) -> Calibration:
+    def at(log: float) -> Calibration:
+        return Calibration(float(np.exp(log)), sharpness=sharpness)
 
-    # A search in one interval can end in the lesser of two valleys; a grid says which to search.
-    grid = np.linspace(-3, HOTTEST, 17)
+    def objective(log: float) -> float:
+        return _mean_loss(at(log), examples, loss)
+
+    # A search in one interval can end in the lesser of several valleys; a grid says which to search.
+    grid = np.linspace(COLDEST, HOTTEST, 17)
     lowest = int(np.argmin([objective(log) for log in grid]))
     bounds = (grid[max(0, lowest - 1)], grid[min(len(grid) - 1, lowest + 1)])
-    return Calibration(float(np.exp(minimize_scalar(objective, bounds=bounds, method="bounded").x)))
+    return at(float(minimize_scalar(objective, bounds=bounds, method="bounded").x))
 
 
 def _biases(examples: Sequence[Chosen], labels: Sequence[str], loss: Loss) -> Calibration:
@@ -89,5 +99,5 @@ def _biases(examples: Sequence[Chosen], labels: Sequence[str], loss: Loss) -> Ca
         return _mean_loss(read(numbers), examples, loss) + PULL * float((numbers[1:] ** 2).sum())
 
     start = np.array([np.log(_temperature(examples, loss).temperature), *(0.0 for _ in labels)])
-    bounds = [(-3.0, HOTTEST), *((-10.0, 10.0) for _ in labels)]
+    bounds = [(COLDEST, HOTTEST), *((-10.0, 10.0) for _ in labels)]
     return read(minimize(objective, start, method="L-BFGS-B", bounds=bounds).x)

@@ -1,26 +1,32 @@
 """Chooses how each choice of a program is measured, and calibrates it.
 
 One predictor after the other: every strategy that the base LLM's backend can measure answers the examples once. The
-final choice is calibrated on the train examples with no LM asked again; a choice in between, such as the selection of a
-message, has no gold of its own and is judged by what it leads to. The best is chosen on train and dev examples
-together, since all of them were answered, and a handful of dev examples would choose by chance.
+final choice is calibrated on the train examples with no LM asked again. Of a choice in between the records know no
+gold: the selection of a message is judged on situations where it is known which message is right (see `selection`), and
+the routing of a mixture of experts by what it leads to. Where communities are pooled, both ways to pool are tried with
+each calibration. The best is chosen on train and dev examples together, since
+all of them were answered, and a handful of dev examples would choose by chance.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, cast
 
 import dspy
 
+from ...programs.asking import CannotMeasureError
 from ...programs.choice import MeasuredChoice
+from ...programs.distributional import METHODS, Distributional
 from ...programs.measurement import Measurement
 from ...programs.program import Program
+from ...programs.steerable import Steerable
 from ..journal import RunError
 from .bench import Row
 from .calibration import calibrations, score_with
+from .selection import selection_scores, selections
 from .strategy import Candidate, Strategy, Work
 from .used import used_predictors
 from .voices import chosen, rescored
@@ -30,13 +36,8 @@ COSTLY = ("sampled", "verbalized")
 
 _logger = logging.getLogger(__name__)
 
-_IN_BETWEEN = ("select", "route")
+SELECT, ROUTE = "select", "route"
 """Predictors whose choice is no answer."""
-
-
-class _Scored(NamedTuple):
-    score: float
-    measurement: Measurement
 
 
 class ChooseMeasurement(Strategy):
@@ -57,31 +58,54 @@ class ChooseMeasurement(Strategy):
     def search(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Choose for one predictor after the other, those in between first."""
         used = used_predictors(student, valset[0])
-        names = sorted((name for name, _ in _choices(student) if name in used), key=lambda one: one not in _IN_BETWEEN)
+        names = sorted(
+            (name for name, _ in _choices(student) if name in used), key=lambda one: one not in (SELECT, ROUTE)
+        )
         best = student
         for name in names:
-            score, best = self._chosen(best, name, trainset, valset)
-            self.offer(score, best)
+            if name == SELECT:
+                best = self._selecting(best)
+            else:
+                score, best = self._chosen(best, name, trainset, valset)
+                self.offer(score, best)
         return best
 
-    def _chosen(
-        self, student: Program, name: str, trainset: list[dspy.Example], valset: list[dspy.Example]
-    ) -> Candidate:
+    def _selecting(self, student: Program) -> Program:
+        """The student with the best way to select a message; its own where others are no better."""
+        own, others = self._measurements(student, SELECT)
+        best = max([own, *others], key=partial(self._selects, student, selections("train", self.bench.seed)))
+        return _measured(student, SELECT, best)
+
+    def _selects(self, student: Program, examples: Sequence[dspy.Example], measurement: Measurement) -> float:
+        """How often the right message is selected when it is measured in this way."""
+        candidate = cast(Steerable, _measured(student, SELECT, measurement))
+        work = partial(selection_scores, candidate, examples, self.bench.threads)
+        try:
+            return self.bench.attempt(self.name, f"{SELECT}: {measurement.strategy}", len(examples), work)
+        except CannotMeasureError as error:
+            _logger.info("%s cannot be measured by %s: %s", SELECT, measurement.strategy, error)
+            return -1.0
+
+    def _measurements(self, student: Program, name: str) -> tuple[Measurement, list[Measurement]]:
+        """How a predictor measures, and how else it could."""
         predictor = _predictor(student, name)
         own = predictor.measurement
         if own == Measurement():  # a calibration holds for one strategy, so "auto" is taken for what it stands for
             own = Measurement(predictor.strategy_for(student.base))
+        found = [Measurement(strategy) for strategy in _strategies(student, predictor)]
+        return own, [one for one in found if one != own]
+
+    def _chosen(
+        self, student: Program, name: str, trainset: list[dspy.Example], valset: list[dspy.Example]
+    ) -> Candidate:
+        own, others = self._measurements(student, name)
         candidates = list(self._scored(student, name, own, trainset, valset))
-        others = [Measurement(strategy) for strategy in _strategies(student, predictor)]
-        for measurement in (one for one in others if one != own):
+        for measurement in others:
             try:
                 candidates += self._scored(student, name, measurement, trainset, valset)
             except RunError as error:
                 _logger.info("%s cannot be measured by %s: %s", name, measurement.strategy, error)
-        best = max(candidates, key=lambda one: one.score)
-        copied = student.deepcopy()
-        _predictor(copied, name).measurement = best.measurement
-        return Candidate(best.score, copied)
+        return max(candidates, key=lambda one: one.score)
 
     def _scored(
         self,
@@ -90,10 +114,9 @@ class ChooseMeasurement(Strategy):
         measurement: Measurement,
         trainset: list[dspy.Example],
         valset: list[dspy.Example],
-    ) -> Iterator[_Scored]:
-        """One measurement as it is, and calibrated."""
-        candidate = student.deepcopy()
-        _predictor(candidate, name).measurement = measurement
+    ) -> Iterator[Candidate]:
+        """The student with one measurement as it is, and calibrated."""
+        candidate = _measured(student, name, measurement)
         examples = [*trainset, *valset]
         rows: list[Row] = []
 
@@ -102,15 +125,37 @@ class ChooseMeasurement(Strategy):
             return [row.score for row in rows]
 
         what = f"{name}: {measurement.strategy}"
-        yield _Scored(self.bench.attempt(self.name, what, len(examples), answer), measurement)
-        if name in _IN_BETWEEN or measurement.temperature != 1 or measurement.bias:
+        yield Candidate(self.bench.attempt(self.name, what, len(examples), answer), candidate)
+        if name == ROUTE or measurement != Measurement(measurement.strategy):
             return  # fits are made on scores as they were measured
-        metric, answered = self.bench.metric, chosen(examples, rows)
-        fitted_on = chosen(trainset, rows[: len(trainset)])
-        for found in calibrations(fitted_on, metric) if fitted_on else ():
-            score = partial(rescored, examples, rows, answered, partial(score_with, found, metric=metric))
-            value = self.bench.attempt(self.name, f"{what}, {found}", len(examples), score)
-            yield _Scored(value, Measurement(measurement.strategy, found.temperature, found.bias))
+        for pooled in _pooled(candidate):
+            yield from self._calibrated(pooled, name, what, examples, rows, len(trainset))
+
+    def _calibrated(
+        self, candidate: Program, name: str, what: str, examples: list[dspy.Example], rows: list[Row], train: int
+    ) -> Iterator[Candidate]:
+        """A candidate by all calibrations that its answers to the train examples tell."""
+        method = candidate.pooling.value if isinstance(candidate, Distributional) else None
+        fitted_on = chosen(examples[:train], rows[:train], method)
+        answered = chosen(examples, rows, method)
+        for found in calibrations(fitted_on, self.bench.metric) if fitted_on else ():
+            score = partial(rescored, examples, rows, answered, partial(score_with, found, metric=self.bench.metric))
+            told = ", ".join(filter(None, [what, method, str(found)]))
+            value = self.bench.attempt(self.name, told, len(examples), score)
+            strategy = _predictor(candidate, name).measurement.strategy
+            measurement = Measurement(strategy, found.temperature, found.bias, found.sharpness)
+            yield Candidate(value, _measured(candidate, name, measurement))
+
+
+def _pooled(candidate: Program) -> Iterator[Program]:
+    """A program that pools, by every method, since the best calibration depends on it; any other one as it is."""
+    if not isinstance(candidate, Distributional):
+        yield candidate
+        return
+    for method in METHODS:
+        copied = cast(Distributional, candidate.deepcopy())
+        copied.pooling.value = method
+        yield copied
 
 
 def _choices(program: Program) -> Iterator[tuple[str, MeasuredChoice]]:
@@ -118,6 +163,13 @@ def _choices(program: Program) -> Iterator[tuple[str, MeasuredChoice]]:
     for name, predictor in program.named_predictors():
         if isinstance(predictor, MeasuredChoice):
             yield name, predictor
+
+
+def _measured(program: Program, name: str, measurement: Measurement) -> Program:
+    """A copy whose predictor measures in this way."""
+    copied = program.deepcopy()
+    _predictor(copied, name).measurement = measurement
+    return copied
 
 
 def _predictor(program: Program, name: str) -> MeasuredChoice:

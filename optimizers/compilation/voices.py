@@ -8,7 +8,7 @@ not know how anything is fitted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dspy
 import numpy as np
@@ -65,10 +65,16 @@ class Chosen:
         return dspy.Prediction(option=max(found, key=found.__getitem__), probabilities=found)
 
 
-def chosen(examples: Sequence[dspy.Example], rows: Sequence[Row]) -> list[Chosen]:
-    """What was chosen where something was: examples with gold options, answered with probabilities."""
+def chosen(examples: Sequence[dspy.Example], rows: Sequence[Row], method: str | None = None) -> list[Chosen]:
+    """What was chosen where something was: examples with gold options, answered with probabilities.
+
+    Args:
+        examples: What was asked.
+        rows: What was answered.
+        method: How voices are to be pooled; as they were where it is None.
+    """
     return [
-        found
+        found if method is None else replace(found, method=method)
         for example, row in zip(examples, rows, strict=True)
         if row.prediction is not None and (found := _chosen(example, row.prediction)) is not None
     ]

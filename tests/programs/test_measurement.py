@@ -14,6 +14,7 @@ from modplural.programs.measurement import AUTO, Measurement
 LOGITS = st.floats(-50.0, 50.0)
 ROWS = st.lists(LOGITS, min_size=2, max_size=6)
 TEMPERATURES = st.floats(0.05, 20.0)
+SHARPNESSES = st.floats(0.5, 16.0)
 
 
 def names(logits: list[float]) -> list[str]:
@@ -88,6 +89,36 @@ def test_no_temperature_changes_the_order(logits: list[float], temperature: floa
     assert found[logits.index(max(logits))] == max(found)
 
 
+@given(ROWS, TEMPERATURES, SHARPNESSES)
+def test_no_sharpness_changes_the_order_or_makes_an_option_impossible(
+    logits: list[float], temperature: float, sharpness: float
+) -> None:
+    found = calibrated(Measurement(temperature=temperature, sharpness=sharpness), logits)
+    assert [found[place] for place in sorted(range(len(found)), key=logits.__getitem__)] == sorted(found)
+    assert math.isclose(sum(found), 1.0)
+    assert min(found) > 0.0
+
+
+def test_a_sharpness_makes_small_differences_smaller_and_large_ones_larger() -> None:
+    sharp = Measurement(sharpness=4.0)
+    assert calibrated(sharp, [1.0, 0.0]) == pytest.approx([0.53, 0.47], abs=0.01)  # 0.73 without
+    assert calibrated(sharp, [4.0, 0.0])[0] > 0.999  # 0.98 without
+
+
+def test_an_option_that_is_never_chosen_moves_no_other() -> None:
+    sharp = Measurement(sharpness=3.0)
+    assert calibrated(sharp, [2.0, 0.0, -math.inf]) == pytest.approx([*calibrated(sharp, [2.0, 0.0]), 0.0])
+
+
+@pytest.mark.parametrize("logits", [[0.0, -1e308], [1e308, -1e308], [-1e-3, -800.0]])
+def test_extreme_scores_are_certain_at_any_sharpness(logits: list[float]) -> None:
+    assert calibrated(Measurement(temperature=1e-300, sharpness=8.0), logits) == pytest.approx([1.0, 0.0])
+
+
+def test_what_was_saved_before_there_was_a_sharpness_has_none() -> None:
+    assert Measurement.load({"strategy": "letters", "temperature": 2.0, "bias": {}}) == Measurement("letters", 2.0)
+
+
 @given(ROWS, TEMPERATURES, LOGITS)
 def test_a_common_constant_changes_nothing(logits: list[float], temperature: float, constant: float) -> None:
     measurement = Measurement(temperature=temperature)
@@ -95,9 +126,11 @@ def test_a_common_constant_changes_nothing(logits: list[float], temperature: flo
     assert shifted == pytest.approx(calibrated(measurement, logits), abs=1e-9)
 
 
-@given(st.sampled_from([AUTO, *STRATEGIES]), TEMPERATURES, st.dictionaries(st.text(), LOGITS))
-def test_a_measurement_survives_json(strategy: str, temperature: float, bias: dict[str, float]) -> None:
-    measurement = Measurement(strategy, temperature, bias)
+@given(st.sampled_from([AUTO, *STRATEGIES]), TEMPERATURES, st.dictionaries(st.text(), LOGITS), SHARPNESSES)
+def test_a_measurement_survives_json(
+    strategy: str, temperature: float, bias: dict[str, float], sharpness: float
+) -> None:
+    measurement = Measurement(strategy, temperature, bias, sharpness)
     assert Measurement.load(json.loads(json.dumps(measurement.dump()))) == measurement
 
 
@@ -124,6 +157,8 @@ def test_changing_a_dump_does_not_change_the_measurement() -> None:
         ({"temperature": "1.0"}, "temperature"),
         ({"temperature": None}, "temperature"),
         ({"temperature": 10**400}, "temperature"),
+        ({"sharpness": 0}, "sharpness of a choice is 0; it is a finite number above 0"),
+        ({"sharpness": math.inf}, "sharpness"),
         ({"bias": None}, "bias"),
         ({"bias": [["tea", 1.0]]}, "bias"),
         ({"bias": {"tea": math.nan}}, "bias of a choice is {'tea': nan}; it has a finite number"),
@@ -151,5 +186,5 @@ def test_what_makes_no_sense_is_refused_however_it_comes(fields: dict[str, Any],
     ],
 )
 def test_a_state_has_exactly_the_fields_of_a_measurement(state: Any) -> None:
-    with pytest.raises(ValueError, match="a measurement has a strategy, a temperature and a bias; got"):
+    with pytest.raises(ValueError, match="a measurement has a strategy, a temperature, a bias and a sharpness; got"):
         Measurement.load(state)

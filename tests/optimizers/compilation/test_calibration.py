@@ -36,14 +36,29 @@ def test_a_temperature_is_found_again() -> None:
 
 
 def test_biases_of_fixed_labels_are_found_again() -> None:
-    found = calibrations(drawn(600, 2.0, np.array([1.0, -1.0, 0.0])), metric_for("steerable-vk"))[1]
+    found = calibrations(drawn(600, 2.0, np.array([1.0, -1.0, 0.0])), metric_for("steerable-vk"))[-1]
     assert found.temperature == pytest.approx(2.0, rel=0.25)
     assert [found.bias[label] for label in LABELS] == pytest.approx([1.0, -1.0, 0.0], abs=0.3)
 
 
 def test_options_that_differ_get_no_bias() -> None:
     examples = [labelled(np.array([2.0, 0.0]), np.array([1.0, 0.0]), (f"{n} a", f"{n} b")) for n in range(3)]
-    assert [found.bias for found in calibrations(examples, metric_for("distributional-moralchoice"))] == [{}]
+    assert [found.bias for found in calibrations(examples, metric_for("distributional-moralchoice"))] == [{}, {}]
+
+
+def test_a_sharpness_is_found_where_small_differences_mean_nothing() -> None:
+    metric = metric_for("distributional-moralchoice")
+    random = np.random.default_rng(0)
+    clear, unclear = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    margins = [*random.uniform(0.6, 2.0, 40), *random.uniform(-0.3, 0.3, 40)]
+    examples = [
+        labelled(np.array([margin, 0.0]), clear if margin > 0.5 else unclear, (f"{place} a", f"{place} b"))
+        for place, margin in enumerate(margins)
+    ]
+    plain, sharp = calibrations(examples, metric)
+    losses = [mean([score_with(found, one, metric) for one in examples]) for found in (plain, sharp)]
+    assert plain.sharpness == 1 < sharp.sharpness
+    assert losses[1] < 0.5 * losses[0]
 
 
 def test_a_distance_is_minimized_itself() -> None:
