@@ -28,6 +28,9 @@ _KINDS = {"program": "CHAIN", "community": "AGENT", "predictor": "CHAIN", "lm": 
 KEY_TAG = "modplural.row"
 """Tag of a trace: the key of its row."""
 
+METHOD_TAG = "modplural.method"
+"""Tag of a trace: what the program is called where several answer the same rows."""
+
 
 class RowTraces:
     """Traces a share of the rows that a program answers.
@@ -35,9 +38,12 @@ class RowTraces:
     Attributes:
         share: Of the rows; 0 traces none and costs nothing.
         seed: Another one traces other rows.
+        method: What the program is called where several answer the same rows; it tags the traces.
     """
 
-    def __init__(self, run: TrackedRun, program: dspy.Module, share: float, seed: int = 0) -> None:
+    def __init__(
+        self, run: TrackedRun, program: dspy.Module, share: float, seed: int = 0, method: str | None = None
+    ) -> None:
         """Trace for a run.
 
         Raises:
@@ -47,6 +53,7 @@ class RowTraces:
             raise ValueError(f"the share of rows that are traced is {share}; it is a number from 0 to 1")
         self.share = share
         self.seed = seed
+        self.method = method
         self._run = run
         self._program = program
         self._lms = [lm for _, lm in program.named_sub_modules(dspy.BaseLM)]
@@ -94,7 +101,7 @@ class RowTraces:
         from mlflow import start_span_no_context
 
         of_trace: dict[str, Any] = {
-            "tags": {KEY_TAG: key},
+            "tags": {KEY_TAG: key, **({} if self.method is None else {METHOD_TAG: self.method})},
             "metadata": {"mlflow.sourceRun": self._run.run_id},
             "experiment_id": self._run.experiment_id,
         }

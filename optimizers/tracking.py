@@ -118,7 +118,7 @@ class TrackedRun:
 
 
 class StoreError(OSError):
-    """The store cannot be written; the message says which one, and why."""
+    """The store cannot be read or written; the message says which one, and why."""
 
 
 def tracked_run(
@@ -135,10 +135,10 @@ def tracked_run(
 
     Raises:
         ImportError: MLflow is not installed.
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be used.
     """
-    client = tracking_client()
-    with _writing():
+    with reaching_store():
+        client = tracking_client()
         before = None if begun is None else _found(client, begun)
         if before is None:
             return _run(client, experiment_id(client, experiment), name, parameters, {})
@@ -165,13 +165,18 @@ def tracking_client() -> MlflowClient:
     Raises:
         ImportError: MLflow is not installed.
     """
+    client: MlflowClient = _mlflow().MlflowClient()
+    return client
+
+
+def _mlflow() -> Any:
     try:
-        from mlflow import MlflowClient
+        import mlflow
     except ImportError as error:
         raise ImportError(
             "runs are tracked with MLflow, which is not installed: pip install 'modplural[tracking]'"
         ) from error
-    return MlflowClient()
+    return mlflow
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -196,7 +201,7 @@ def store_uri() -> str:
     Raises:
         ImportError: MLflow is not installed.
     """
-    return str(tracking_client().tracking_uri)
+    return str(_mlflow().get_tracking_uri())
 
 
 def shown_store() -> str:
@@ -209,6 +214,23 @@ def artifact_root(store: str) -> Path | None:
     if not store.startswith(_SQLITE):
         return None
     return Path(store.removeprefix(_SQLITE)).resolve().parent / ARTIFACTS
+
+
+@contextmanager
+def reaching_store() -> Iterator[None]:
+    """What MLflow says in this block when the store cannot be used, in one line and with a remedy.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    failure = _mlflow().exceptions.MlflowException
+    try:
+        yield
+    except (failure, OSError) as error:
+        lines = redacted(str(error)).splitlines() or [type(error).__name__]
+        raise StoreError(
+            f"{shown_store()} cannot be used: {lines[0]}. MLFLOW_TRACKING_URI names another store"
+        ) from error
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -242,17 +264,3 @@ def _found(client: MlflowClient, run_id: str) -> TrackedRun | None:
     except MlflowException:  # another store, or somebody deleted it for good
         return None
     return TrackedRun(client, run_id, info.experiment_id) if info.lifecycle_stage == "active" else None
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """What MLflow says when it cannot write, in one line and with a remedy."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        lines = redacted(str(error)).splitlines() or [type(error).__name__]
-        raise StoreError(
-            f"{shown_store()} cannot be written: {lines[0]}. MLFLOW_TRACKING_URI names another store"
-        ) from error

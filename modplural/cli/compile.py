@@ -1,21 +1,28 @@
-"""`modplural compile`: make a mode better at a task, with an estimate first, progress, and a report."""
+"""`modplural compile`: make a mode better at a task, with an estimate, progress, a report and a version of it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from .compiled import register_compiled, show_report
+from .mlflow_log import quiet_mlflow
 from .options import DEFAULT_POOL, ModeName, PoolOption, ProgramOption, SeedOption, make_program
 from .session import INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
 
 if TYPE_CHECKING:
     import dspy
 
-    from ..optimizers.compilation import Compiled, CompileReport, Estimate, PartReport, Trial
+    from ..optimizers.compilation import Compiled, Estimate, Trial
     from ..programs.program import Program
+
+
+TRACED = 0.1
+"""As `modplural.optimizers.compilation.TRACED`."""
 
 
 class BudgetName(StrEnum):
@@ -40,6 +47,10 @@ class _Chosen(NamedTuple):
     output: Path
     threads: int | None
     scorer: str | None
+    unseen: str | None
+    unseen_limit: int | None
+    track: bool
+    traces: float
 
 
 def compile_program(
@@ -70,41 +81,66 @@ def compile_program(
     scorer: Annotated[
         str | None, typer.Option(metavar="NAME", help="What scores value coverage, as for 'modplural score'.")
     ] = None,
+    unseen: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|ID", help="Further records to score at the end, of situations not compiled on."),
+    ] = None,
+    unseen_limit: Annotated[int | None, typer.Option(min=1, help="So many of these only, drawn by the seed.")] = None,
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Register what was compiled as the next version of that name.")
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Make it the champion, if it beats the present one on the test records.")
+    ] = False,
+    track: Annotated[bool, typer.Option(help="Whether it becomes a run in MLflow, where that is installed.")] = True,
+    traces: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of the rows scored at the end to trace there.")
+    ] = TRACED,
     workers: Annotated[int | None, typer.Option(min=1, help="Rows under way at the same time.")] = None,
     seed: SeedOption = None,
 ) -> None:
     """Make a mode better at a task; the same command goes on with a compilation that was stopped."""
-    with session() as terminal:
+    with session() as terminal, quiet_mlflow():
         with checking():
             student = _student(mode, program, pool, seed)
             lm = _prompt_lm(prompt_lm)
-        chosen = _Chosen(task, strategy, budget.value, max_calls, lm, data, limit, seed or 0, output, workers, scorer)
+            tracked = _tracked(terminal, track, register, promote, mode)
+        chosen = _Chosen(
+            task,
+            strategy,
+            budget.value,
+            max_calls,
+            lm,
+            data,
+            limit,
+            seed or 0,
+            output,
+            workers,
+            scorer,
+            unseen,
+            unseen_limit,
+            tracked,
+            traces,
+        )
         compiled = _compiled(terminal, student, chosen)
         show_report(terminal, compiled.report, output)
+        if register is not None:
+            register_compiled(terminal, compiled.report, output, register, promote)
 
 
-def show_report(terminal: Terminal, report: CompileReport, folder: Path) -> None:
-    """Print what decides, the figures before and after, and where the rest is."""
-    from ..optimizers.compilation import PROGRAM, REPORT_TEXT
-    from . import show
+def _tracked(terminal: Terminal, track: bool, name: str | None, promote: bool, mode: ModeName) -> bool:
+    """Whether there will be a run in MLflow, checked with what is to be registered before anything is spent."""
+    if promote and name is None:
+        raise ValueError("--promote makes a version the champion of its name; give the name with --register")
+    if name is not None:
+        from ..optimizers.versions import check_name
 
-    title = "The winner is kept" if report.kept else "The student is returned"
-    terminal.out.print(f"{title}: {report.reason}.", markup=False, soft_wrap=True)
-    for part in (report.dev, report.test):
-        terminal.out.print("", show.listing([part.name, "before", "after"], _rows(part)), sep="\n")
-    if report.test.comparison.n and report.kept:
-        from ..optimizers.compilation.report_text import compared
-
-        terminal.out.print(f"\nOn test: {compared(report.test.comparison)}.", markup=False, soft_wrap=True)
-    terminal.out.print(
-        f"\nThe program: {folder / PROGRAM}\nThe report: {folder / REPORT_TEXT}", markup=False, soft_wrap=True
-    )
-
-
-def _rows(part: PartReport) -> list[list[str]]:
-    from ..optimizers.compilation.report_text import part_rows
-
-    return part_rows(part)
+        check_name(name, mode.value)
+        return True
+    if track and find_spec("mlflow") is None:
+        terminal.notes.print("Not tracked: MLflow is not installed (pip install 'modplural[tracking]').", markup=False)
+        return False
+    return track
 
 
 def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled:
@@ -147,6 +183,10 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
                     prompt_lm=chosen.prompt_lm,
                     scorer=None if chosen.scorer is None else scorer_named(chosen.scorer),
                     limit=chosen.limit,
+                    unseen=chosen.unseen,
+                    unseen_limit=chosen.unseen_limit,
+                    track=chosen.track,
+                    traces=chosen.traces,
                     seed=chosen.seed,
                     threads=chosen.threads or THREADS,
                     output=chosen.output,

@@ -35,7 +35,16 @@ def register(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A saved program.")],
     name: Annotated[str, typer.Option("--name", help="What its versions are called together, such as overton.")],
     metrics: Annotated[
-        Path | None, typer.Option("--metrics", metavar="FILE", help="JSON of what it scored on held-out records.")
+        Path | None,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="What it scored: the report.json of a compilation, the evaluation.json of an evaluation with"
+            " --program, or JSON of your own.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="The one that counts, of an evaluation of several.")
     ] = None,
 ) -> None:
     """Register a saved program as the next version of its name."""
@@ -44,7 +53,7 @@ def register(
         from ..optimizers.versions import register as register_version
 
         with checking():
-            made = register_version(folder, name, read_scores(metrics) if metrics else None)
+            made = register_version(folder, name, read_scores(metrics, folder, task) if metrics else None)
         said = f"Registered {made.uri}, which modplural.load takes."
         terminal.out.print(said, markup=False, soft_wrap=True)
 
@@ -120,7 +129,7 @@ def promote(
         from ..optimizers.versions import promote as promote_version
 
         with checking():
-            _say(terminal, promote_version(version, force=force))
+            show_promotion(terminal, promote_version(version, force=force))
 
 
 @versions.command()
@@ -130,10 +139,11 @@ def rollback(name: Annotated[str, typer.Argument(metavar="NAME", help="Such as o
         from ..optimizers.versions import rollback as roll_back
 
         with checking():
-            _say(terminal, roll_back(name))
+            show_promotion(terminal, roll_back(name))
 
 
-def _say(terminal: Terminal, made: Promotion) -> None:
+def show_promotion(terminal: Terminal, made: Promotion) -> None:
+    """Say who is the champion now, and why."""
     champion = made.version
     instead = f" instead of {made.former.name}/{made.former.number}" if made.former else ""
     said = f"models:/{champion.name}@champion is {champion.name}/{champion.number} now{instead}: {made.why}."

@@ -2,11 +2,11 @@
 
 from .bench import Bench
 from .budget import EFFORTS, Budget
-from .compile import compile
+from .compile import TRACED, compile
 from .estimate import Estimate
 from .hopeless import MetricFailedError, PromptLMFailedError
 from .job import PROGRAM, REPORT, REPORT_TEXT, STATE, Compiled
-from .report import CompileReport, PartReport
+from .report import Beside, CompileReport, PartReport
 from .report_text import markdown
 from .strategies import STRATEGIES, strategies_named
 from .strategy import Strategy, Work
@@ -19,7 +19,9 @@ __all__ = [
     "REPORT_TEXT",
     "STATE",
     "STRATEGIES",
+    "TRACED",
     "Bench",
+    "Beside",
     "Budget",
     "CompileReport",
     "Compiled",

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,8 @@ THREADS = 16
 _logger = logging.getLogger(__name__)
 
 Examples = Sequence[dspy.Example]
+Around = Callable[[dspy.Example], AbstractContextManager[None]]
+"""What surrounds the answer to an example."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,20 @@ class Bench:
         self.ledger = Ledger(self.log.usage, on_call)
         self.on_trial = on_trial or _ignore
 
-    def answer(self, program: Program, examples: Examples) -> list[Row]:
+    def answer(self, program: Program, examples: Examples, around: Around | None = None) -> list[Row]:
         """Answer and score examples.
+
+        Args:
+            program: Who answers.
+            examples: What is asked.
+            around: What surrounds each answer, such as a trace.
 
         Raises:
             RunError: The program failed on all of them.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="modplural-compile")
         try:
-            futures = [pool.submit(copy_context().run, self._row, program, example) for example in examples]
+            futures = [pool.submit(copy_context().run, self._row, program, example, around) for example in examples]
             rows = [future.result() for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
@@ -148,9 +156,10 @@ class Bench:
         self.log.keep_trial(trial, self.ledger.usage())
         self.on_trial(trial)
 
-    def _row(self, program: Program, example: dspy.Example) -> tuple[Row, str | None]:
+    def _row(self, program: Program, example: dspy.Example, around: Around | None) -> tuple[Row, str | None]:
         try:
-            prediction = program(**example.inputs().toDict())
+            with nullcontext() if around is None else around(example):
+                prediction = program(**example.inputs().toDict())
             return Row(self.objective.row(example, prediction), prediction), None
         except Exception as error:  # one row's failure is a bad score, whatever it is
             failure = failure_reason(program, error)

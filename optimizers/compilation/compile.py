@@ -24,9 +24,12 @@ from .bench import THREADS
 from .budget import Budget
 from .estimate import Estimate
 from .job import STATE, Compiled, Job, Told
-from .parts import Parts, parts_of
+from .parts import Parts, Unseen, parts_of
 from .strategies import strategies_named
 from .trials import Trial
+
+TRACED = 0.1
+"""Share of the rows of the last look that are traced where nothing else is said."""
 
 _VERSIONED = ("modplural", "dspy", "gepa", "optuna", "scipy", "torch", "transformers")
 
@@ -43,9 +46,13 @@ def compile(
     scorer: Scorer | None = None,
     metric: TaskMetric | None = None,
     limit: int | None = None,
+    unseen: RecordFile | str | Path | None = None,
+    unseen_limit: int | None = None,
     seed: int = 0,
     threads: int = THREADS,
     output: str | Path | None = None,
+    track: bool = False,
+    traces: float = TRACED,
     on_estimate: Callable[[Estimate], None] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
     on_call: Callable[[], None] | None = None,
@@ -64,9 +71,14 @@ def compile(
         scorer: What scores value coverage; sentence embeddings where it is None.
         metric: Another metric than the task's own.
         limit: So many examples of each part only, drawn by the seed.
+        unseen: Records from elsewhere that are scored at the end as the test records are; those of situations that are
+            in `data` are left out.
+        unseen_limit: So many of them only, drawn by the seed.
         seed: Of everything random.
         threads: Rows under way at the same time.
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
+        track: Whether it becomes a run in MLflow, in the store that `MLFLOW_TRACKING_URI` names.
+        traces: Share of the rows scored at the end that are traced in that run.
         on_estimate: Told what it will cost, before more than one record was answered.
         on_trial: Told of every candidate that was scored.
         on_call: Told of every LM call, in its thread; the estimate says how many there will be at most.
@@ -77,18 +89,25 @@ def compile(
         MetricFailedError: The metric fails on most predictions.
         PromptLMFailedError: The LM that writes instructions writes none that can be used.
         RunError: The program fails on all records, or the budget is spent before anything was compared.
+        ImportError: It is to be tracked, and MLflow is not installed.
+        StoreError: It is to be tracked, and the store cannot be used.
     """
     limits = Budget(budget, max_calls)
     kinds = strategies_named(strategy)
     find_task(task)
-    parts = parts_of(task, data, limit, seed)
+    if not 0 <= traces <= 1:
+        raise ValueError(f"traces is {traces}; it is a share of rows, from 0 to 1")
+    if unseen is None and unseen_limit is not None:
+        raise ValueError(f"unseen_limit is {unseen_limit}, and there are no unseen records to draw from; give both")
+    parts = parts_of(task, data, limit, seed, None if unseen is None else Unseen(unseen, unseen_limit))
     _check_fit(program, parts)
     if metric is None:
         scorer = scorer or EmbeddingScorer()
         metric = metric_for(task, scorer)
     folder = None if output is None else Path(output)
     settings = _settings(program, parts, strategy, limits, prompt_lm, limit, seed)
-    job = Job(program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings)
+    share = traces if track else None
+    job = Job(program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings, share)
     told = Told(on_estimate or _ignore, on_trial or _ignore, on_call or _ignore)
     if folder is None:
         return job.run(told)

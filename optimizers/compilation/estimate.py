@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..evaluation.usage import Tokens, Usage, cost
+from ..evaluation.usage import Tokens, Usage, cost, total
 
 PROMPT_CALL = Tokens(1, 2000, 400)
 """What a call that has instructions written takes, roughly: a description, a few examples, and a paragraph."""
@@ -49,7 +49,12 @@ class Estimate:
 
 
 def estimate(
-    answers: int, one_answer: Mapping[str, int], used: Usage, prompt_calls: int = 0, prompt_model: str | None = None
+    answers: int,
+    one_answer: Mapping[str, int],
+    used: Usage,
+    prompt_calls: int = 0,
+    prompt_model: str | None = None,
+    beside: Mapping[str, int] | None = None,
 ) -> Estimate:
     """Multiply what one answer took.
 
@@ -59,16 +64,20 @@ def estimate(
         used: Calls and tokens of that answer that no cache answered.
         prompt_calls: Calls of the LM that writes instructions.
         prompt_model: Its model string.
+        beside: Calls of baselines, by model; each takes what a call of that model took.
     """
-    tokens = {model: _times(calls, used.get(model, Tokens()), answers) for model, calls in one_answer.items()}
+    parts: list[Usage] = [
+        {model: _calls(number, used.get(model, Tokens())) for model, number in calls.items()}
+        for calls in ({model: calls * answers for model, calls in one_answer.items()}, beside or {})
+    ]
     if prompt_model is not None and prompt_calls:
-        mine = tokens.get(prompt_model, Tokens())
-        tokens[prompt_model] = Tokens(*(a + b * prompt_calls for a, b in zip(mine, PROMPT_CALL, strict=True)))
+        parts.append({prompt_model: _calls(prompt_calls, PROMPT_CALL)})
+    tokens = total(parts)
     costs = {model: price for model, count in tokens.items() if (price := cost(model, count)) is not None}
     return Estimate(answers, prompt_calls, tokens, costs)
 
 
-def _times(calls: int, used: Tokens, answers: int) -> Tokens:
+def _calls(calls: int, used: Tokens) -> Tokens:
     # Where some of the calls came from a cache, the others stand for them.
     share = calls / used.calls if used.calls else 0.0
-    return Tokens(calls * answers, round(used.input * share * answers), round(used.output * share * answers))
+    return Tokens(calls, round(used.input * share), round(used.output * share))

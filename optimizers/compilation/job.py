@@ -1,7 +1,7 @@
 """One compilation, its arguments checked: the order in which things are answered, searched, compared and written.
 
 The test records are answered once, when the search is over and decided. This file knows the order of things;
-strategies, scores, the decision and reports are in files of their own.
+strategies, scores, the decision, the last look, reports and MLflow are in files of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -21,18 +22,22 @@ from ...programs.program import Program
 from ..evaluation.usage import Tokens, Usage, cost
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
-from ..metrics import Comparison, Figure, Scorer, TaskMetric, compare
-from .bench import Bench, Row
+from ..metrics import Comparison, Scorer, TaskMetric
+from ..tracking import TrackedRun
+from .bench import Bench
+from .beside import further_answers
 from .budget import Budget
+from .compilation_run import compilation_run, log_compilation
 from .estimate import Estimate, estimate
 from .feedback import feedback_for
+from .final import Tracing, last_look, part_report
 from .hopeless import Hopeless
-from .parts import Part, Parts
+from .parts import Parts
 from .report import CompileReport, PartReport, diff_of
 from .report_text import markdown
 from .strategy import Strategy, Work, adopt
 from .trials import Trial, TrialLog
-from .verdict import differs, refusal
+from .verdict import compared, differs, refusal
 
 STATE = "trials.json"
 PROGRAM = "program"
@@ -57,7 +62,12 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One compilation; see the arguments of `compile`."""
+    """One compilation; see the arguments of `compile`.
+
+    Attributes:
+        settings: What tells it from other compilations; one that was stopped goes on only with the same.
+        traces: Share of the rows of the last look that are traced; None where nothing is tracked.
+    """
 
     student: Program
     parts: Parts
@@ -70,6 +80,7 @@ class Job:
     threads: int
     folder: Path | None
     settings: Mapping[str, Any]
+    traces: float | None = None
 
     def run(self, told: Told) -> Compiled:
         """Do it."""
@@ -92,18 +103,41 @@ class Job:
             strategy.check(self.student)
         try:
             with bench.ledger.watching():
-                found = self._search(bench, strategies, told)
+                expected = self._estimate(bench, strategies)
+                told.estimate(expected.whole)
+                self._check_limit(expected)
+                with self._tracked(log) as run:
+                    return self._compile(bench, strategies, expected, run, started)
         except Hopeless as halt:
             raise halt.error from halt.__cause__
-        compiled = found.report(self, bench, time.monotonic() - started)
-        if self.folder is not None:
-            self._save(self.folder, compiled)
-        return compiled
 
-    def _search(self, bench: Bench, strategies: Sequence[Strategy], told: Told) -> _Found:
-        expected = self._estimate(bench, strategies)
-        told.estimate(expected.whole)
-        self._check_limit(expected)
+    def _compile(
+        self, bench: Bench, strategies: Sequence[Strategy], expected: _Expected, run: TrackedRun | None, started: float
+    ) -> Compiled:
+        found = self._search(bench, strategies, expected)
+        program = adopt(self.student, self.student if found.refusal else found.winner)
+        tracing = None if run is None else Tracing(run, self.traces or 0.0)
+        looks = [
+            last_look(bench, part, self.student, None if found.refusal else program, tracing)
+            for part in self.parts.scored_last
+        ]
+        report = self._report(bench, found, looks, program)
+        report = replace(report, seconds=time.monotonic() - started, run_id=None if run is None else run.run_id)
+        if self.folder is not None:
+            program.save(self.folder / PROGRAM)
+            (self.folder / REPORT).write_bytes(report.encoded())
+            (self.folder / REPORT_TEXT).write_text(markdown(report), encoding="utf-8")
+        if run is not None:
+            log_compilation(run, report, program)
+        return Compiled(program, report)
+
+    def _tracked(self, log: TrialLog) -> AbstractContextManager[TrackedRun | None]:
+        """The run in MLflow; a compilation that was stopped goes on in its own."""
+        if self.traces is None:
+            return nullcontext()
+        return compilation_run(self.parts, type(self.student).__name__, self.settings, log)
+
+    def _search(self, bench: Bench, strategies: Sequence[Strategy], expected: _Expected) -> _Found:
         before = bench.answer(self.student, self.parts.dev.examples)
         if self.budget.max_calls is not None:
             bench.ledger.limit = self.budget.max_calls - expected.after_search
@@ -113,12 +147,11 @@ class Job:
             stopped = stopped or strategy.stopped
         bench.ledger.limit = None
         after = bench.answer(winner, self.parts.dev.examples) if differs(winner, self.student) else before
-        comparison = self._compare(after, before, self.parts.dev)
+        comparison = compared(self.metric, self.parts.dev.examples, after, before, self.seed)
         reason = refusal(winner, self.student, comparison, self.metric, stopped)
-        kept = self.student if reason else winner
-        test_before = bench.answer(self.student, self.parts.test.examples)
-        test_after = test_before if reason else bench.answer(kept, self.parts.test.examples)
-        return _Found(winner, reason, stopped, expected.whole, before, after, comparison, test_before, test_after)
+        return _Found(
+            winner, reason, stopped, expected.whole, part_report(bench, self.parts.dev, before, after), comparison
+        )
 
     def _stage(self, bench: Bench, name: str, strategy: Strategy, student: Program) -> Program:
         """Run one strategy, or take over how it ended earlier."""
@@ -133,7 +166,8 @@ class Job:
 
     def _estimate(self, bench: Bench, strategies: Sequence[Strategy]) -> _Expected:
         """Answer one record, and multiply what that took; a resumed compilation remembers it."""
-        train, dev, test = (len(part.examples) for part in (self.parts.train, self.parts.dev, self.parts.test))
+        train, dev = len(self.parts.train.examples), len(self.parts.dev.examples)
+        last = sum(len(part.examples) for part in self.parts.scored_last)
         if "one_answer" not in bench.log.notes:
             dearest = reduce(lambda program, strategy: strategy.dearest(program), strategies, self.student)
             bench.answer(dearest, self.parts.dev.examples[:1])
@@ -144,11 +178,19 @@ class Job:
         one_answer: dict[str, int] = bench.log.notes["one_answer"]
         used = {model: Tokens(**tokens) for model, tokens in bench.log.notes["used"].items()}
         work = reduce(add, (strategy.work(self.student, train, dev) for strategy in strategies), Work(0))
-        frame = 2 * (dev + test)  # the student and the winner, on both
+        frame = 2 * (dev + last)  # the student and the winner, on both
+        beside = self._beside(one_answer, last)
         model = None if self.prompt_lm is None else self.prompt_lm.model
-        whole = estimate(work.answers + frame, one_answer, used, work.prompt_calls, model)
+        whole = estimate(work.answers + frame, one_answer, used, work.prompt_calls, model, beside)
         calls = sum(one_answer.values())
-        return _Expected(whole, calls * dev, calls * (dev + 2 * test))
+        return _Expected(whole, calls * dev, calls * (dev + 2 * last) + sum(beside.values()))
+
+    def _beside(self, one_answer: Mapping[str, int], records: int) -> dict[str, int]:
+        """Calls of baselines by model: one for a response; for a choice no more than a mode's own choices take."""
+        model = self.student.base.model
+        chosen = self.parts.dev.examples[0].get("options") is not None
+        each = one_answer.get(model, 1) if chosen else 1
+        return {model: records * further_answers(chosen) * each}
 
     def _check_limit(self, expected: _Expected) -> None:
         limit, least = self.budget.max_calls, expected.before_search + expected.after_search
@@ -158,28 +200,32 @@ class Job:
                 " be left to search with; allow more, or give a smaller limit of records"
             )
 
-    def _compare(self, after: Sequence[Row], before: Sequence[Row], part: Part) -> Comparison:
-        return compare(
-            [row.score for row in after],
-            [row.score for row in before],
-            self.metric.groups(part.examples),
-            higher_is_better=self.metric.higher_is_better,
-            seed=self.seed,
+    def _report(self, bench: Bench, found: _Found, looks: Sequence[PartReport], program: Program) -> CompileReport:
+        test, *further = looks
+        usage, metric = bench.ledger.usage(), self.metric
+        return CompileReport(
+            task=self.parts.task,
+            program=type(self.student).__name__,
+            strategy=str(self.settings["strategy"]),
+            kept=not found.refusal,
+            reason=found.refusal
+            or f"better on the dev records in {found.comparison.favours_first:.0%} of the resamples",
+            primary=metric.primary,
+            higher_is_better=metric.higher_is_better,
+            scorer=test.before[metric.primary].scorer,
+            dev=found.dev,
+            test=test,
+            unseen=next(iter(further), None),
+            diff=diff_of(self.student, found.winner),
+            trials=tuple(bench.log.trials),
+            stopped=found.stopped,
+            estimate=found.expected,
+            tokens=usage,
+            costs=_costs(usage),
+            settings={**self.settings, "program after": program_digest(program)},
+            seconds=0.0,
+            load=os.getloadavg(),
         )
-
-    def part(self, part: Part, before: Sequence[Row], after: Sequence[Row]) -> PartReport:
-        """Figures of one part."""
-
-        def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
-            return self.metric.summary(part.examples, [row.prediction for row in rows], [row.score for row in rows])
-
-        comparison = self._compare(after, before, part)
-        return PartReport(part.name, part.digest, len(part.examples), figures(before), figures(after), comparison)
-
-    def _save(self, folder: Path, compiled: Compiled) -> None:
-        compiled.program.save(folder / PROGRAM)
-        (folder / REPORT).write_bytes(compiled.report.encoded())
-        (folder / REPORT_TEXT).write_text(markdown(compiled.report), encoding="utf-8")
 
 
 class _Expected(NamedTuple):
@@ -190,47 +236,15 @@ class _Expected(NamedTuple):
     after_search: int
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """What a search ended with; `refusal` says why the winner is not kept, and is empty where it is."""
 
     winner: Program
     refusal: str
     stopped: bool
     expected: Estimate
-    dev_before: Sequence[Row]
-    dev_after: Sequence[Row]
+    dev: PartReport
     comparison: Comparison
-    test_before: Sequence[Row]
-    test_after: Sequence[Row]
-
-    def report(self, job: Job, bench: Bench, seconds: float) -> Compiled:
-        """Put the report together."""
-        program = adopt(job.student, job.student if self.refusal else self.winner)
-        test = job.part(job.parts.test, self.test_before, self.test_after)
-        usage = bench.ledger.usage()
-        report = CompileReport(
-            task=job.parts.task,
-            program=type(job.student).__name__,
-            strategy=str(job.settings["strategy"]),
-            kept=not self.refusal,
-            reason=self.refusal or f"better on the dev records in {self.comparison.favours_first:.0%} of the resamples",
-            primary=job.metric.primary,
-            higher_is_better=job.metric.higher_is_better,
-            scorer=test.before[job.metric.primary].scorer if job.metric.primary in test.before else None,
-            dev=job.part(job.parts.dev, self.dev_before, self.dev_after),
-            test=test,
-            diff=diff_of(job.student, self.winner),
-            trials=tuple(bench.log.trials),
-            stopped=self.stopped,
-            estimate=self.expected,
-            tokens=usage,
-            costs=_costs(usage),
-            settings={**job.settings, "program after": program_digest(program)},
-            seconds=seconds,
-            load=os.getloadavg(),
-        )
-        return Compiled(program, report)
 
 
 def _costs(usage: Usage) -> dict[str, float]:

@@ -21,26 +21,71 @@ from ..metrics import Comparison, Figure
 from .estimate import Estimate
 from .trials import Trial
 
+WORDS = "words"
+"""The figure of responses' length."""
+
+
+@dataclass(frozen=True)
+class RowReport:
+    """One record, answered before and after.
+
+    Attributes:
+        record: Its digest; see `answering.record_digest`.
+        group: Digest of the situation or question that it belongs to.
+        before: Score of the program as it was; NaN where the record is left out.
+        after: Score of the program that is returned.
+    """
+
+    record: str
+    group: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A baseline beside the program that is returned, on the same records.
+
+    Attributes:
+        name: Which one, and what was done for equal lengths.
+        program: Figures of the program, as it was compared with this one.
+        baseline: Figures of the baseline.
+        comparison: Of their scores, program minus baseline.
+        problem: Why the baseline has no scores; empty where it has.
+    """
+
+    name: str
+    program: Mapping[str, Figure]
+    baseline: Mapping[str, Figure]
+    comparison: Comparison
+    problem: str = ""
+
 
 @dataclass(frozen=True)
 class PartReport:
     """One part of the records, answered before and after.
 
     Attributes:
-        name: `dev` or `test`.
+        name: `dev`, `test`, or `unseen` for records from elsewhere.
+        source: Where the records are from.
         digest: SHA-256 of the records; see `modplural.data.Split`.
         records: How many were answered.
         before: Figures of the program as it was, by name; the task's primary one is the first.
         after: Figures of the program that is returned.
         comparison: Of their scores, after minus before, on the same records.
+        rows: Each record; none where they were looked at for choosing.
+        beside: Baselines; none where they were looked at for choosing.
     """
 
     name: str
+    source: str
     digest: str
     records: int
     before: Mapping[str, Figure]
     after: Mapping[str, Figure]
     comparison: Comparison
+    rows: tuple[RowReport, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +103,7 @@ class CompileReport:
         scorer: What scored the rows, where that could have been another one.
         dev: The winner of the search against the student on the dev records, whether it was kept or not.
         test: The program that is returned against the student on the test records, which no strategy saw.
+        unseen: The same on records from elsewhere; None where there were none.
         diff: Instructions, demos and settings before and after, as a unified diff; of the winner, kept or not.
         trials: All candidates, in order.
         stopped: Whether the budget ended the search.
@@ -67,6 +113,7 @@ class CompileReport:
         settings: Seed, budget, digests, versions, and whatever else decides the result.
         seconds: How long this run took.
         load: Load of the machine over the last 1, 5 and 15 minutes, at the end.
+        run_id: The run in MLflow; None where there is none.
     """
 
     task: str
@@ -79,6 +126,7 @@ class CompileReport:
     scorer: str | None
     dev: PartReport
     test: PartReport
+    unseen: PartReport | None
     diff: str
     trials: tuple[Trial, ...]
     stopped: bool
@@ -88,6 +136,12 @@ class CompileReport:
     settings: Mapping[str, Any]
     seconds: float
     load: tuple[float, float, float]
+    run_id: str | None = None
+
+    @property
+    def scored_last(self) -> tuple[PartReport, ...]:
+        """The parts that were looked at in the end only."""
+        return (self.test,) if self.unseen is None else (self.test, self.unseen)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON data; numbers that are none (NaN) become null."""

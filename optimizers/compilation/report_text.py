@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
 
 from ..metrics import Comparison, Figure
-from .report import CompileReport, PartReport
+from .parts import UNSEEN
+from .report import WORDS, Beside, CompileReport, PartReport
+
+BESIDE_COLUMNS = ("baseline", "its figure", "words", "program", "words", "program minus baseline")
 
 _TRIALS = 40
 """Most trials that are listed; all are in the JSON."""
@@ -36,6 +40,21 @@ def compared(comparison: Comparison) -> str:
     )
 
 
+def beside_rows(part: PartReport, primary: str) -> list[list[str]]:
+    """Baselines beside the program: name, figure and words of each, and the program minus the baseline."""
+    return [_beside_row(one, primary) for one in part.beside]
+
+
+def _beside_row(one: Beside, primary: str) -> list[str]:
+    if not one.comparison.n:
+        return [one.name, one.problem or "nothing to compare", "", "", "", ""]
+    baseline, program, found = one.baseline[primary], one.program[primary], one.comparison
+    gained = f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    share = f", {found.difference / abs(baseline.value):+.0%}" if baseline.value else ""
+    words = [f"{figures[WORDS].value:.0f}" if WORDS in figures else "" for figures in (one.baseline, one.program)]
+    return [one.name, interval(baseline), words[0], f"{program.value:.3f}", words[1], gained + share]
+
+
 def _lines(report: CompileReport) -> Iterator[str]:
     better = "higher" if report.higher_is_better else "lower"
     scored = f", scored by {report.scorer}" if report.scorer else ""
@@ -43,7 +62,10 @@ def _lines(report: CompileReport) -> Iterator[str]:
     yield from ["", f"**{'The winner is kept' if report.kept else 'The student is returned'}**: {report.reason}"]
     yield from ["", f"The figure that decides is {report.primary} ({better} is better{scored})."]
     yield from _part("Dev: the winner of the search against the student", report.dev)
-    yield from _part("Test: what is returned against the student, scored once", report.test)
+    for part in report.scored_last:
+        heading = "Test" if part.name != UNSEEN else f"Unseen, {PurePath(part.source).name}"
+        yield from _part(f"{heading}: what is returned against the student, scored once", part)
+        yield from _beside(part, report.primary)
     yield from ["", "## What was learned", ""]
     yield from ["```diff", *report.diff.splitlines(), "```"] if report.diff else ["Nothing."]
     yield from _trials(report)
@@ -58,10 +80,15 @@ def _lines(report: CompileReport) -> Iterator[str]:
 
 
 def _part(title: str, part: PartReport) -> Iterator[str]:
-    yield from ["", f"## {title}", "", f"{part.records} records, digest `{part.digest[:16]}`.", ""]
+    yield from ["", f"## {title}", "", f"{part.records} records of {part.source}, digest `{part.digest[:16]}`.", ""]
     yield from _table(["figure", "before", "after"], part_rows(part))
     if part.comparison.n:
         yield from ["", f"After minus before: {compared(part.comparison)}."]
+
+
+def _beside(part: PartReport, primary: str) -> Iterator[str]:
+    yield from ["", f"Beside it, by {primary}; words are the mean length of responses:", ""]
+    yield from _table(BESIDE_COLUMNS, beside_rows(part, primary))
 
 
 def _trials(report: CompileReport) -> Iterator[str]:

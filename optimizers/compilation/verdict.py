@@ -6,9 +6,14 @@ This file knows comparisons; it must not know how candidates came about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import dspy
+
 from ...programs.program import Program
 from ..evaluation.work import program_digest
-from ..metrics import Comparison, TaskMetric
+from ..metrics import Comparison, TaskMetric, compare
+from .bench import Row
 
 SURE = 0.95
 """Share of the resamples in which the winner has to be better on the dev records."""
@@ -35,3 +40,16 @@ def refusal(winner: Program, student: Program, found: Comparison, metric: TaskMe
 def differs(one: Program, other: Program) -> bool:
     """Whether two programs would be asked in different ways."""
     return program_digest(one) != program_digest(other)
+
+
+def compared(
+    metric: TaskMetric, examples: Sequence[dspy.Example], first: Sequence[Row], second: Sequence[Row], seed: int
+) -> Comparison:
+    """Compare two answers to the same examples, the first minus the second."""
+    return compare(
+        [row.score for row in first],
+        [row.score for row in second],
+        metric.groups(examples),
+        higher_is_better=metric.higher_is_better,
+        seed=seed,
+    )

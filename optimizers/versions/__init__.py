@@ -3,8 +3,9 @@
 from .artifact import fetched, is_version
 from .errors import PromotionError, VersionError
 from .promotion import Promotion, promote, rollback
-from .registry import Version, find, register, versions
-from .scores import RowScore, Scores, read_scores
+from .reading import read_scores, report_scores
+from .registry import Version, check_name, find, log_program, register, versions
+from .scores import RowScore, Scores
 
 __all__ = [
     "Promotion",
@@ -13,12 +14,15 @@ __all__ = [
     "Scores",
     "Version",
     "VersionError",
+    "check_name",
     "fetched",
     "find",
     "is_version",
+    "log_program",
     "promote",
     "read_scores",
     "register",
+    "report_scores",
     "rollback",
     "versions",
 ]

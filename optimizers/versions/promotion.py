@@ -111,6 +111,12 @@ def _beats(version: Version, champion: Version) -> str:
                 f"{title}: their scores do not compare, because the {what} is {getattr(ours, what)} and"
                 f" {getattr(theirs, what)}. Score both on the same records, or force the promotion"
             )
+    records = [{row.record for row in scores.rows} for scores in (ours, theirs)]
+    if all(records) and records[0] != records[1]:
+        raise PromotionError(
+            f"{title}: {len(records[0] ^ records[1])} records were scored for one of them only, and the others may be"
+            " the easier ones. Score both on the same records, or force the promotion"
+        )
     better, evidence = _compared(ours, theirs)
     if not better:
         raise PromotionError(
@@ -126,7 +132,7 @@ def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
     sign = 1 if ours.higher_is_better else -1
     first, second = ({row.record: row for row in scores.rows} for scores in (ours, theirs))
     shared = [record for record in first if record in second]
-    if shared and len(shared) == len(first) == len(second):
+    if shared:
         rows, others = ([scored[record].score for record in shared] for scored in (first, second))
         groups = [first[record].group for record in shared]
         found = compare(rows, others, groups, higher_is_better=ours.higher_is_better)

@@ -6,6 +6,7 @@ registry; which version is the champion is for others to say.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ...programs.saved_lms import CustomLM
-from ...programs.saving import Manifest, read_manifest
-from ..tracking import TrackedDataset, TrackedRun, shown_store, tracked_run, tracking_client
+from ...programs.saving import MANIFEST, STATE, Manifest, read_manifest
+from ..tracking import TrackedDataset, TrackedRun, reaching_store, shown_store, tracked_run, tracking_client
 from .artifact import PROGRAM, SCORES, fetched, write_model
 from .errors import VersionError
 from .prompts import register_prompts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "modplural-versions"
 """The experiment of versions that were registered without a run of their own."""
 
-KIND_TAG, SCORES_TAG = "modplural.program", "modplural.scores"
+KIND_TAG, SCORES_TAG, CONTENT_TAG = "modplural.program", "modplural.scores", "modplural.content"
 
 _NAME = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@:]+)(?:/(?P<number>\d+)|@(?P<alias>[^/@:]+))")
@@ -63,7 +64,9 @@ class Version:
         return f"models:/{self.name}/{self.number}"
 
 
-def register(folder: str | Path, name: str, scores: Scores | None = None, *, run: TrackedRun | None = None) -> Version:
+def register(
+    folder: str | Path, name: str, scores: Scores | None = None, *, run: TrackedRun | None = None, again: bool = True
+) -> Version:
     """Register a saved program as the next version of its name.
 
     Its instructions also go to the prompt registry, as `<name>.<predictor>`, where they differ from what is there.
@@ -72,20 +75,71 @@ def register(folder: str | Path, name: str, scores: Scores | None = None, *, run
         folder: What `program.save` wrote.
         name: Letters and digits, single hyphens or underscores between them.
         scores: What it scored on held-out records.
-        run: The run that made the program; a run of its own when None.
+        run: The run that made the program, which knows the scores already; a run of its own when None.
+        again: Whether the same program with the same scores becomes a further version; otherwise the one that is there
+            is returned.
 
     Raises:
         ImportError: MLflow is not installed.
         SavedProgramError: The folder holds no saved program.
+        StoreError: The store cannot be used.
         VersionError: The name cannot be used.
     """
-    _check_name(name)
     program = Path(folder).expanduser()
     manifest = read_manifest(program)
+    check_name(name, manifest.program)
+    there = None if again else _same(name, _content(program, scores))
+    if there is not None:
+        return there
     if run is not None:
         return _register(program, manifest, name, scores, run)
     with tracked_run(EXPERIMENT, name, {"program": manifest.program, "base": _model(manifest)}) as own:
+        if scores is not None:
+            _log_scores(own, scores)
         return _register(program, manifest, name, scores, own)
+
+
+def log_program(folder: Path, run: TrackedRun, scores: Scores | None = None) -> str:
+    """Keep a saved program with its run, where `runs:/<run>/program` finds it; once, however often this is called.
+
+    Returns:
+        The id of the model in MLflow.
+
+    Raises:
+        SavedProgramError: The folder holds no saved program.
+    """
+    manifest, content = read_manifest(folder), _content(folder, scores)
+    client = tracking_client()
+    for output in client.get_run(run.run_id).outputs.model_outputs:
+        if client.get_logged_model(output.model_id).tags.get(CONTENT_TAG) == content:
+            return str(output.model_id)
+    return _log_model(client, run, folder, manifest, scores)
+
+
+def check_name(name: str, program: str) -> None:
+    """Check, before anything is spent, that versions of a program can have a name.
+
+    Args:
+        name: The name.
+        program: One of `modplural.programs.saving.PROGRAMS`.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        StoreError: The store cannot be used.
+        VersionError: They cannot; the message says why.
+    """
+    if not _NAME.fullmatch(name):
+        raise VersionError(
+            f"{name!r} is no name for versions: it is part of addresses. Use letters, digits and single hyphens or"
+            " underscores between them, such as 'overton'"
+        )
+    with reaching_store():
+        kind = _kind(tracking_client(), name)
+    if kind not in (None, program):
+        raise VersionError(
+            f"the versions of {name!r} are {kind or 'no programs of this package'} and this is {program}, so that they"
+            " would not compare; choose another name"
+        )
 
 
 def versions(name: str | None = None) -> list[Version]:
@@ -143,11 +197,10 @@ def scores_with_rows(version: Version) -> Scores | None:
 
 def _register(program: Path, manifest: Manifest, name: str, scores: Scores | None, run: TrackedRun) -> Version:
     client = tracking_client()
-    if scores is not None:
-        _log_scores(run, scores)
-    model_id = _log_model(client, run, program, manifest, scores)
-    _ensure_registered(client, name, manifest.program)
-    tags = {KIND_TAG: manifest.program}
+    model_id = log_program(program, run, scores)
+    if _kind(client, name) is None:
+        client.create_registered_model(name, tags={KIND_TAG: manifest.program})
+    tags = {KIND_TAG: manifest.program, CONTENT_TAG: _content(program, scores)}
     if scores is not None:
         tags[SCORES_TAG] = json.dumps(scores.summary())
     made = client.create_model_version(name, f"models:/{model_id}", run.run_id, tags=tags, model_id=model_id)
@@ -155,12 +208,30 @@ def _register(program: Path, manifest: Manifest, name: str, scores: Scores | Non
     return _version(client, client.get_model_version(name, made.version))
 
 
+def _same(name: str, content: str) -> Version | None:
+    """The newest version of that content."""
+    client = tracking_client()
+    if _kind(client, name) is None:
+        return None
+    found = client.search_model_versions(f"name='{name}'")
+    same = [one for one in found if one.tags.get(CONTENT_TAG) == content]
+    return _version(client, max(same, key=lambda one: int(one.version))) if same else None
+
+
+def _content(program: Path, scores: Scores | None) -> str:
+    """Digest of a saved program and what it scored."""
+    parts = [(program / name).read_bytes() for name in (MANIFEST, STATE)]
+    parts.append(b"" if scores is None else scores.model_dump_json().encode())
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
 def _log_model(client: MlflowClient, run: TrackedRun, program: Path, manifest: Manifest, scores: Scores | None) -> str:
     """Keep the program as a model of its run; the model's id."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    logged = client.create_logged_model(run.experiment_id, PROGRAM, run.run_id, model_type=manifest.program)
+    tags = {CONTENT_TAG: _content(program, scores)}
+    logged = client.create_logged_model(run.experiment_id, PROGRAM, run.run_id, tags=tags, model_type=manifest.program)
     model = Model(run_id=run.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
     with TemporaryDirectory() as work:
         target = Path(work, PROGRAM)
@@ -175,23 +246,20 @@ def _log_scores(run: TrackedRun, scores: Scores) -> None:
     found = {scores.figure: scores.value, "n": float(scores.n), **scores.others}
     if scores.low is not None and scores.high is not None:
         found |= {f"{scores.figure}/low": scores.low, f"{scores.figure}/high": scores.high}
-    run.log_metrics({f"{scores.split}/{_metric_name(figure)}": value for figure, value in found.items()})
+    run.log_metrics({f"{scores.split}/{figure}": value for figure, value in found.items()})
     run.log_dataset(TrackedDataset(scores.task, scores.digest, scores.source, scores.n), scores.split)
 
 
-def _ensure_registered(client: MlflowClient, name: str, program: str) -> None:
+def _kind(client: MlflowClient, name: str) -> str | None:
+    """Which program the versions of a name are; empty where they are none of ours, None where there are none."""
     from mlflow.exceptions import MlflowException
 
     try:
-        there = client.get_registered_model(name)
-    except MlflowException:
-        client.create_registered_model(name, tags={KIND_TAG: program})
-        return
-    if there.tags.get(KIND_TAG) != program:
-        raise VersionError(
-            f"the versions of {name!r} are {there.tags.get(KIND_TAG, 'no programs of this package')} and this is"
-            f" {program}, so that they would not compare; choose another name"
-        )
+        return str(client.get_registered_model(name).tags.get(KIND_TAG, ""))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def _names(client: MlflowClient) -> Iterator[str]:
@@ -221,17 +289,5 @@ def _version(client: MlflowClient, found: Any) -> Version:
     )
 
 
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise VersionError(
-            f"{name!r} is no name for versions: it is part of addresses. Use letters, digits and single hyphens or"
-            " underscores between them, such as 'overton'"
-        )
-
-
 def _model(manifest: Manifest) -> str:
     return manifest.base.custom if isinstance(manifest.base, CustomLM) else manifest.base.model
-
-
-def _metric_name(figure: str) -> str:
-    return re.sub(r"[^\w\-. /]", "_", figure, flags=re.ASCII)

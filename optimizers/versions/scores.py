@@ -3,12 +3,9 @@
 This file knows scores as data; it must not know MLflow, nor how anything was measured.
 """
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Data(BaseModel):
@@ -82,46 +79,3 @@ class Scores(_Data):
         """The figure in a few words: `value coverage 0.512 [0.480, 0.540]`."""
         interval = "" if self.low is None else f" [{self.low:.3f}, {self.high:.3f}]"
         return f"{self.figure} {self.value:.3f}{interval}"
-
-
-def read_scores(file: Path) -> Scores:
-    """Read scores from JSON with the attributes of `Scores`, or from the report of a compilation.
-
-    Raises:
-        ValueError: The file holds something else; the message says what.
-        OSError: It cannot be read.
-    """
-    try:
-        data = json.loads(file.read_bytes())
-        return Scores.model_validate(_of_report(data) if _is_report(data) else data)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors())
-    except (ValueError, KeyError, TypeError) as error:
-        wrong = f"{type(error).__name__}: {error}"
-    raise ValueError(
-        f"{file} holds no scores of a version: {wrong}. It needs task, figure, value, n and digest; for a paired"
-        " comparison also rows of record, group and score. The report.json of a compilation will do"
-    )
-
-
-def _is_report(data: Any) -> bool:
-    return isinstance(data, dict) and {"primary", "test", "settings"} <= data.keys()
-
-
-def _of_report(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the program that a compilation returned scored on its test records, which no strategy saw."""
-    test, settings = report["test"], report["settings"]
-    figure, *others = test["after"].values()
-    drawn = f", {test['records']} drawn by seed {settings['seed']}" if settings.get("limit") else ""
-    return {
-        "task": report["task"],
-        "figure": report["primary"],
-        **{name: figure[name] for name in ("value", "low", "high", "n")},
-        "digest": test["digest"] + drawn,
-        "split": test["name"],
-        "source": str(settings.get("data") or "sample"),
-        "higher_is_better": report["higher_is_better"],
-        "scorer": report["scorer"],
-        "others": {other["name"]: other["value"] for other in others if other["value"] is not None},
-        "rows": test.get("rows", ()),
-    }

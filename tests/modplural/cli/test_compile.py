@@ -1,24 +1,32 @@
 """`modplural compile`: estimate, trials, figures, resuming, and what is wrong usage."""
 
 import json
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import dspy
 import pytest
 from typer.testing import Result
 
+from modplural.data import load_task
 from modplural.optimizers.compilation import PROGRAM, REPORT, REPORT_TEXT, STATE
+from modplural.optimizers.versions import VersionError, find, versions
+from modplural.optimizers.versions.registry import scores_with_rows
+from modplural.programs.baselines import Vanilla
 from modplural.programs.community import CommunityLM
 from modplural.programs.distributional import Distributional
 from modplural.programs.pool import CommunityPool
+
+from . import conftest
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def compile_mode(run: Run, pool_file: Path, tmp_path: Path) -> Run:
-    """Runs the command on a few records of the sample, in one folder."""
+def compile_mode(run: Run, pool_file: Path, store: Path, tmp_path: Path) -> Run:
+    """Runs the command on a few records of the sample, in one folder, with a store of its own."""
 
     def compile_mode(*arguments: object, mode: str = "distributional", strategy: str = "measurement") -> Result:
         task = {"distributional": "distributional-moralchoice", "overton": "overton-vk"}[mode]
@@ -27,6 +35,20 @@ def compile_mode(run: Run, pool_file: Path, tmp_path: Path) -> Run:
         return run("compile", mode, *fixed, *pool, *arguments)
 
     return compile_mode
+
+
+@pytest.fixture
+def better(compile_mode: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A compilation whose winner is kept: what is right shows in how likely an option's own words are."""
+    gold: dict[str, float] = {}
+    for example in load_task("distributional-moralchoice").examples():
+        gold |= example.gold_distribution
+
+    def likelihood(prompt: str, continuation: str) -> float:
+        return math.log(max(0.05, gold.get(continuation.strip(), 0.5)))
+
+    monkeypatch.setattr(conftest, "likelihood", likelihood)
+    return partial(compile_mode, "--limit", 12)
 
 
 def test_a_mode_is_compiled_and_saved(compile_mode: Run, tmp_path: Path) -> None:
@@ -62,6 +84,87 @@ def test_a_saved_program_is_compiled_further(compile_mode: Run, tmp_path: Path) 
     assert "holds a Distributional, which is not the mode overton" in result.stderr
 
 
+def test_a_version_is_registered_with_its_scores_once(better: Run, run: Run, tmp_path: Path) -> None:
+    result = better("--register", "moral", "--promote")
+    assert result.exit_code == 0, result.stderr
+    assert "The winner is kept" in result.stdout
+    assert "Registered models:/moral/1, which modplural.load takes." in result.stdout
+    assert "models:/moral@champion is moral/1 now: the first champion." in result.stdout
+    report = json.loads((tmp_path / "compiled" / REPORT).read_bytes())
+    version = find("moral@champion")
+    assert version.run_id == report["run_id"]
+    scores = scores_with_rows(version)
+    assert scores is not None
+    assert [row.record for row in scores.rows] == [row["record"] for row in report["test"]["rows"]]
+    assert scores.digest == f"{report['test']['digest']}, 12 drawn by seed 0"
+    again = better("--register", "moral", "--promote")
+    assert "Registered models:/moral/1, which" in again.stdout
+    assert [one.number for one in versions("moral")] == [1]
+
+
+def test_a_version_that_is_no_better_is_no_champion(better: Run, tmp_path: Path) -> None:
+    assert better("--register", "moral", "--promote").exit_code == 0
+    (tmp_path / "compiled").rename(tmp_path / "first")
+    result = better("--register", "moral", "--promote", "--seed", "3", "--budget", "medium")
+    assert result.exit_code == 0, result.stderr
+    assert "Registered models:/moral/2" in result.stdout
+    assert "It is not the champion: moral/2 stays behind the champion, moral/1: their scores do not" in result.stdout
+    assert find("moral@champion").number == 1
+
+
+def test_a_student_is_not_registered(compile_mode: Run) -> None:
+    result = compile_mode("--register", "moral")
+    assert "Nothing is registered as moral, because the program is the student" in result.stdout
+    with pytest.raises(VersionError):
+        versions("moral")
+
+
+def test_a_name_that_cannot_be_is_told_before_anything_is_spent(
+    better: Run, run: Run, store: Path, fakes: dict[str, dspy.LM]
+) -> None:
+    Vanilla(dspy.LM("openai/base")).save(store / "vanilla")
+    assert run("versions", "register", store / "vanilla", "--name", "plain").exit_code == 0
+    for arguments, why in (
+        (("--register", "plain"), "the versions of 'plain' are vanilla and this is distributional"),
+        (("--register", "a/b"), "'a/b' is no name for versions"),
+        (("--promote",), "give the name with --register"),
+    ):
+        result = better(*arguments)
+        assert result.exit_code == 2
+        assert why in result.stderr
+    assert not any(lm.engine.requests for lm in fakes.values())
+
+
+def test_a_run_is_told_unless_none_is_wanted(compile_mode: Run, store: Path) -> None:
+    assert "The MLflow run: " in compile_mode().stdout
+    before = (store / "mlflow.db").read_bytes()
+    assert "MLflow" not in compile_mode("--no-track").stdout
+    assert (store / "mlflow.db").read_bytes() == before
+
+
+def test_a_store_that_cannot_be_written_is_told_in_a_line(compile_mode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/no/mlflow.db")
+    result = compile_mode()
+    assert result.exit_code == 1
+    assert "sqlite:////proc/no/mlflow.db cannot be used: " in result.stderr
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_unseen_records_and_baselines_are_shown(compile_mode: Run, tmp_path: Path) -> None:
+    rows = [dict(row) for row in load_task("distributional-moralchoice").rows[:6]]
+    for number, row in enumerate(rows):
+        row["question"] = f"Scenario: I borrowed {number} books. " + row["question"]
+    (tmp_path / "unseen.json").write_text(json.dumps(rows))
+    result = compile_mode("--unseen", tmp_path / "unseen.json", "--unseen-limit", 4)
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith("unseen ") for line in lines) == 1
+    assert sum(line.startswith("prompted ") for line in lines) == 2
+    assert max(map(len, lines)) <= 100 or "MLflow run" in result.stdout
+    report = json.loads((tmp_path / "compiled" / REPORT).read_bytes())
+    assert report["unseen"]["records"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -73,6 +176,8 @@ def test_a_saved_program_is_compiled_further(compile_mode: Run, tmp_path: Path) 
         (("--scorer", "taste"), "unknown scorer 'taste'"),
         (("--data", "nowhere.json"), "nowhere.json"),
         (("--max-calls", "3"), "max_calls is 3, and the scores before and after alone take about"),
+        (("--unseen", "nowhere.json"), "nowhere.json"),
+        (("--unseen-limit", "3"), "there are no unseen records to draw from"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_spent(compile_mode: Run, arguments: tuple[str, ...], why: str) -> None:

@@ -5,8 +5,8 @@ import math
 
 import dspy
 
-from modplural.optimizers.compilation import CompileReport, Estimate, PartReport, Trial, markdown
-from modplural.optimizers.compilation.report import diff_of, learned_text
+from modplural.optimizers.compilation import Beside, CompileReport, Estimate, PartReport, Trial, markdown
+from modplural.optimizers.compilation.report import RowReport, diff_of, learned_text
 from modplural.optimizers.evaluation.usage import Tokens
 from modplural.optimizers.metrics import compare, mean_figure
 from modplural.programs.distributional import Distributional
@@ -17,7 +17,11 @@ from modplural.programs.overton import Overton
 def part(name: str) -> PartReport:
     before, after = [0.1, 0.2, 0.3], [0.4, 0.5, math.nan]
     figures = [{"said": mean_figure("said", rows, range(3))} for rows in (before, after)]
-    return PartReport(name, "0" * 64, 3, *figures, compare(after, before))  # type: ignore[arg-type]
+    rows = tuple(RowReport(str(n), str(n), *scores) for n, scores in enumerate(zip(before, after, strict=True)))
+    lengths = [{"words": mean_figure("words", [float(n)] * 3)} for n in (10, 20)]
+    paired = Beside("prompted", {**figures[1], **lengths[1]}, {**figures[0], **lengths[0]}, compare(after, before))
+    failed = Beside("vanilla", figures[1], {}, compare([math.nan], [math.nan]), "the metric | fails")
+    return PartReport(name, f"/data/{name}.json", "0" * 64, 3, *figures, compare(after, before), rows, (failed, paired))
 
 
 def report(trials: int = 2, diff: str = "-a\n+b") -> CompileReport:
@@ -32,6 +36,7 @@ def report(trials: int = 2, diff: str = "-a\n+b") -> CompileReport:
         scorer="words",
         dev=part("dev"),
         test=part("test"),
+        unseen=part("unseen"),
         diff=diff,
         trials=tuple(Trial("synthesis", f"a | b {number}\nc", 0.5, 3, 9, 1.0) for number in range(trials)),
         stopped=True,
@@ -50,6 +55,7 @@ def test_the_json_says_everything_and_has_no_nan() -> None:
     assert found["estimate"]["tokens"]["openai/x"]["calls"] == 9
     assert len(found["trials"]) == 2
     assert found["test"]["after"]["said"]["n"] == 2
+    assert found["test"]["rows"][2] == {"record": "2", "group": "2", "before": 0.3, "after": None}
     assert found.keys() == vars(report()).keys()
 
 
@@ -67,6 +73,17 @@ def test_the_markdown_has_tables_that_hold() -> None:
     ):
         assert part in text
     assert "Nothing." in markdown(report(diff=""))
+
+
+def test_baselines_stand_beside_the_program_with_their_lengths() -> None:
+    lines = markdown(report()).splitlines()
+    assert "## Unseen, unseen.json: what is returned against the student, scored once" in lines
+    beside = [line for line in lines if line.startswith(("| prompted", "| vanilla"))]
+    assert beside[:2] == [
+        r"| vanilla | the metric \| fails |  |  |  |  |",
+        "| prompted | 0.200 [0.100, 0.300] | 10 | 0.450 | 20 | +0.300 [+0.300, +0.300], +150% |",
+    ]
+    assert len(beside) == 4, "on test and on unseen records, and not on dev"
 
 
 def test_everything_that_is_learned_shows_in_the_diff(overton: Overton, distributional: Distributional) -> None:

@@ -1,0 +1,140 @@
+"""Baselines beside a compiled program on the same records, also at equal length: coverage can be bought by length.
+
+Where responses are free text, the prompted baseline is also asked for as many words as the program's responses have,
+and cut where one is longer; and the program's responses are cut to the length of the baseline's. This file knows
+baselines and lengths; it must not know how anything was compiled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import dspy
+
+from ...programs.baselines import Prompted, Vanilla
+from ...programs.program import Program
+from ..journal import RunError
+from ..metrics import Figure, TaskMetric, count_words, mean_figure, truncate_words
+from .bench import Bench, Row
+from .hopeless import Hopeless
+from .parts import Part
+from .report import WORDS, Beside
+from .verdict import compared
+
+AS_LONG = "prompted, asked for as many words"
+CUT = "prompted; the program cut to its words"
+
+_BASELINES: Mapping[str, type[Program]] = {"vanilla": Vanilla, "prompted": Prompted}
+
+_TOKENS_PER_WORD = 2
+"""More than any tokenizer needs for English."""
+
+
+def further_answers(options: bool) -> int:
+    """How many answers of baselines there are for each record."""
+    return len(_BASELINES) + (0 if options else 1)
+
+
+def beside(bench: Bench, part: Part, student: Program, found: Sequence[Row], seed: int) -> Iterator[Beside]:
+    """Answer the records by baselines with the same base LLM, and compare.
+
+    Args:
+        bench: Where they are answered and scored.
+        part: The records.
+        student: The program that was compiled; a baseline that is one itself is not repeated.
+        found: What the compiled program made of the records.
+        seed: Of the resamples.
+    """
+    prompted: Sequence[Row] = ()
+    for name, kind in _BASELINES.items():
+        if type(student) is not kind:
+            rows, problem = _answered(bench, kind(student.base), part)
+            yield _pair(name, bench.metric, part, found, rows, seed, problem)
+            prompted = rows if kind is Prompted else prompted
+    if not _free_text(found):
+        return
+    words = round(_mean_words(found))
+    rows, problem = _answered(bench, _as_long(student.base, words), part)
+    rows = _shortened(bench.metric, part, rows, found)
+    yield _pair(AS_LONG, bench.metric, part, found, rows, seed, problem)
+    if prompted:
+        cut = _shortened(bench.metric, part, found, prompted)
+        yield _pair(CUT, bench.metric, part, cut, prompted, seed)
+
+
+def figures_of(metric: TaskMetric, part: Part, rows: Sequence[Row]) -> dict[str, Figure]:
+    """The figures of answers, the primary one first, with their length where they are free text."""
+    predictions, scores = [row.prediction for row in rows], [row.score for row in rows]
+    figures = metric.summary(part.examples, predictions, scores)
+    if metric.primary not in figures:
+        figures = {metric.primary: mean_figure(metric.primary, scores, metric.groups(part.examples)), **figures}
+    if WORDS not in figures and _free_text(rows):
+        lengths = [math.nan if row.prediction is None else count_words(row.prediction.response) for row in rows]
+        figures[WORDS] = mean_figure(WORDS, lengths, metric.groups(part.examples))
+    return figures
+
+
+def _answered(bench: Bench, program: Program, part: Part) -> tuple[list[Row], str]:
+    """What a baseline makes of the records, or why it makes nothing of them; rows that failed are left out."""
+    try:
+        rows = bench.answer(program, part.examples)
+    except RunError as error:  # a metric may read what only modes predict; the compilation stands all the same
+        return [], str(error)
+    except Hopeless as halt:
+        return [], str(halt.error)
+    return [Row(math.nan, None) if row.prediction is None else row for row in rows], ""
+
+
+def _pair(
+    name: str,
+    metric: TaskMetric,
+    part: Part,
+    program: Sequence[Row],
+    baseline: Sequence[Row],
+    seed: int,
+    problem: str = "",
+) -> Beside:
+    rows = baseline or [Row(math.nan, None)] * len(program)
+    return Beside(
+        name,
+        figures_of(metric, part, program),
+        figures_of(metric, part, rows),
+        compared(metric, part.examples, program, rows, seed),
+        problem,
+    )
+
+
+def _as_long(base: dspy.LM, words: int) -> Prompted:
+    """The prompted baseline, asked for a number of words and with room for them."""
+    room, needed = base.kwargs.get("max_tokens"), words * _TOKENS_PER_WORD
+    program = Prompted(base if room is None or room >= needed else base.copy(max_tokens=needed))
+    for predictor in (program.respond, program.respond_for):
+        signature = predictor.signature
+        predictor.signature = signature.with_instructions(f"{signature.instructions} Write about {words} words.")
+    return program
+
+
+def _shortened(metric: TaskMetric, part: Part, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """Responses that are no longer than the others to the same records, scored anew where something was cut."""
+    return [_cut(metric, *triple) for triple in zip(part.examples, rows, others, strict=True)] if rows else []
+
+
+def _cut(metric: TaskMetric, example: dspy.Example, row: Row, other: Row) -> Row:
+    if row.prediction is None or other.prediction is None:
+        return Row(math.nan, None)
+    response = truncate_words(row.prediction.response, count_words(other.prediction.response))
+    if response == row.prediction.response:
+        return row
+    prediction = dspy.Prediction(**{**row.prediction.toDict(), "response": response})
+    return Row(metric.row(example, prediction), prediction)
+
+
+def _free_text(rows: Sequence[Row]) -> bool:
+    predictions = [row.prediction for row in rows if row.prediction is not None]
+    return bool(predictions) and all("response" in prediction for prediction in predictions)
+
+
+def _mean_words(rows: Sequence[Row]) -> float:
+    lengths = [count_words(row.prediction.response) for row in rows if row.prediction is not None]
+    return math.fsum(lengths) / len(lengths)
