@@ -61,7 +61,7 @@ def test_every_strategy_is_covered_here() -> None:
     assert {*ON_OVERTON, "measurement", "weights"} == set(STRATEGIES)
 
 
-def test_choices_in_between_are_judged_by_what_they_lead_to(steerable: Steerable, make_bench: MakeBench) -> None:
+def test_every_choice_of_a_program_is_measured_in_every_way(steerable: Steerable, make_bench: MakeBench) -> None:
     examples = [
         dspy.Example(
             query=f"What now, {number}?",
