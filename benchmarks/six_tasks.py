@@ -16,7 +16,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 from engine import set_threads
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from modplural.data.splits import Split
     from modplural.optimizers.evaluation import Evaluation, Plan, Progress
     from modplural.programs.building import BuiltPool
@@ -97,7 +99,7 @@ def plan(built: BuiltPool, records: Split) -> Plan:
     return Plan(records, {**programs, **further})
 
 
-def _told() -> object:
+def _told() -> Callable[[Progress], None]:
     """Print a line for every fifty rows: this runs for an hour, mostly into a file."""
 
     def tell(progress: Progress) -> None:
