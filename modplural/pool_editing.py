@@ -9,10 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from .poolfile import PoolFileError, parse_pool, preset_names, preset_text
-from .programs.config import CommunityConfig, PoolConfig
+from .poolfile import PoolFileError, anchored, parse_pool, preset_names, preset_text
+from .programs.config import CommunityConfig, LMConfig, PoolConfig
 from .yaml_lines import YamlError, read_yaml
 from .yaml_splicing import add_entry, remove_entry
 
@@ -38,9 +38,20 @@ def add_community(file: str | Path, community: CommunityConfig) -> PoolConfig:
         PoolFileError: The file is no pool.
         OSError: The file cannot be written.
     """
-    check_addable(file, community.name)
-    path = Path(file)
-    return _edit(path, *_read(path), add=_written(community))
+    edit = _adding(file, community)
+    edit.write()
+    return edit.pool
+
+
+def added_lm(file: str | Path, community: CommunityConfig) -> LMConfig:
+    """The LM that would speak for a community if it was added, its paths absolute; nothing is written.
+
+    Raises:
+        PoolEditError: As for `add_community`.
+        PoolFileError: The file is no pool.
+    """
+    pool = anchored(_adding(file, community).pool, Path(file).absolute().parent)
+    return pool.community_lm(pool.communities[-1])
 
 
 def remove_communities(file: str | Path, names: Collection[str]) -> PoolConfig:
@@ -61,7 +72,9 @@ def remove_communities(file: str | Path, names: Collection[str]) -> PoolConfig:
         raise PoolEditError(f"{path} has no community {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
     if set(known) <= set(names):
         raise PoolEditError(f"{path} would be left without a community, and so be no pool; add another one first")
-    return _edit(path, before, text, remove=[known.index(name) for name in dict.fromkeys(names)])
+    edit = _edited(path, before, text, remove=[known.index(name) for name in dict.fromkeys(names)])
+    edit.write()
+    return edit.pool
 
 
 def check_addable(file: str | Path, name: str) -> PoolConfig:
@@ -108,6 +121,24 @@ def relative_to_pool(path: str, file: str | Path) -> str:
     return relative if relative.startswith("../") else f"./{relative}"
 
 
+class _Edit(NamedTuple):
+    """A file as it is and as it is to be, and the pool that it then holds."""
+
+    path: Path
+    before: bytes
+    after: bytes
+    pool: PoolConfig
+
+    def write(self) -> None:
+        _replace(self.path.resolve(), self.before, self.after)
+
+
+def _adding(file: str | Path, community: CommunityConfig) -> _Edit:
+    check_addable(file, community.name)
+    path = Path(file)
+    return _edited(path, *_read(path), add=_written(community))
+
+
 def _editable(file: str | Path) -> Path:
     if file in preset_names():
         raise PoolEditError(
@@ -137,10 +168,10 @@ def _written(community: CommunityConfig) -> dict[str, Any]:
     return first | fields
 
 
-def _edit(
+def _edited(
     path: Path, before: bytes, text: str, *, add: dict[str, Any] | None = None, remove: Collection[int] = ()
-) -> PoolConfig:
-    """Cut the text, see that it says what it should, and replace the file."""
+) -> _Edit:
+    """Cut the text, and see that it says what it should."""
     wanted = read_yaml(text).value
     entries = [entry for index, entry in enumerate(wanted[_LIST]) if index not in remove]
     wanted[_LIST] = entries + ([add] if add else [])
@@ -158,8 +189,7 @@ def _edit(
     except PoolFileError as error:
         raise PoolEditError(f"{path} would be no pool any more, so it stays as it is:\n{error}") from error
     mark = b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b""
-    _replace(path.resolve(), before, mark + edited.encode())
-    return pool
+    return _Edit(path, before, mark + edited.encode(), pool)
 
 
 def _replace(path: Path, before: bytes, after: bytes) -> None:

@@ -47,7 +47,7 @@ def load_pool(source: str | Path) -> PoolConfig:
         PoolFileError: It is not there, is not YAML, or does not describe a pool; the message lists every problem.
     """
     path = _preset_folder() / f"{source}.yaml" if source in preset_names() else Path(source)
-    return _anchored(parse_pool(path, _read(path)), path.absolute().parent)
+    return anchored(parse_pool(path, _read(path)), path.absolute().parent)
 
 
 def parse_pool(path: Path, text: str) -> PoolConfig:
@@ -68,6 +68,21 @@ def parse_pool(path: Path, text: str) -> PoolConfig:
     except ValidationError as error:
         problems = (_describe(path, document, problem) for problem in error.errors())
         raise PoolFileError("\n".join(problems)) from error
+
+
+def anchored(pool: PoolConfig, folder: Path) -> PoolConfig:
+    """The same pool from whatever working directory: paths that are relative to its file's folder are made absolute."""
+
+    def place(lm: _AnyLM) -> _AnyLM:
+        adapter = lm.adapter and _place(lm.adapter, folder)
+        model = lm.model
+        if model and model.startswith(LOCAL):
+            model = LOCAL + _place(model.removeprefix(LOCAL), folder)
+        return lm.model_copy(update={"adapter": adapter, "model": model})
+
+    shared = pool.community_base and place(pool.community_base)
+    communities = tuple(place(community) for community in pool.communities)
+    return pool.model_copy(update={"base": place(pool.base), "community_base": shared, "communities": communities})
 
 
 def open_pool(source: str | Path = "default") -> BuiltPool:
@@ -109,21 +124,6 @@ def _describe(path: Path, document: YamlDocument, problem: Mapping[str, Any]) ->
     if problem["type"] != REFUSED and isinstance(value, str | int | float):
         message += f" (got {repr(value)[:_SHOWN]})"
     return f"{path}:{document.line(location)}: {message}"
-
-
-def _anchored(pool: PoolConfig, folder: Path) -> PoolConfig:
-    """The same pool from whatever working directory: paths that are relative to its file are made absolute."""
-
-    def place(lm: _AnyLM) -> _AnyLM:
-        adapter = lm.adapter and _place(lm.adapter, folder)
-        model = lm.model
-        if model and model.startswith(LOCAL):
-            model = LOCAL + _place(model.removeprefix(LOCAL), folder)
-        return lm.model_copy(update={"adapter": adapter, "model": model})
-
-    shared = pool.community_base and place(pool.community_base)
-    communities = tuple(place(community) for community in pool.communities)
-    return pool.model_copy(update={"base": place(pool.base), "community_base": shared, "communities": communities})
 
 
 def _place(name: str, folder: Path) -> str:

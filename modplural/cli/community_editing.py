@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .community_base import check_lm, check_path
 from .session import Terminal, WrongUsageError, checking, session
 
 if TYPE_CHECKING:
@@ -92,22 +93,30 @@ def located(adapter: str, pool: str) -> str:
     Raises:
         WrongUsageError: It is neither one that comes along, nor a folder with an adapter, nor like a hub id.
     """
+    check_path("--adapter", adapter)
     from ..pool_editing import relative_to_pool
     from ..programs.engines.hub import is_hub_id
     from ..programs.engines.models import resolve_adapter
 
     folder = Path(adapter).expanduser()
     if is_hub_id(adapter) and not folder.is_dir():
-        return adapter  # it may be fetched when somebody asks
+        return adapter
     with checking():
         found = resolve_adapter(adapter).path
     return relative_to_pool(adapter, pool) if found == folder.resolve() else adapter
 
 
 def add_to_pool(terminal: Terminal, pool: str, community: CommunityConfig) -> None:
-    """Add a community to a pool file, and say who is in it now."""
-    from ..pool_editing import add_community
+    """Add a community to a pool file, and say who is in it now.
 
+    Raises:
+        WrongUsageError: It does not fit into the pool, or what speaks for it is nowhere; nothing was written.
+    """
+    from ..pool_editing import add_community, added_lm
+
+    with checking():
+        lm = added_lm(pool, community)
+    check_lm(community, lm)
     with checking():
         now = add_community(pool, community)
     _say(terminal, pool, now)

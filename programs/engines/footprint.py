@@ -11,8 +11,9 @@ from typing import NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from .embedded import EMBEDDED
-from .hub import cached_snapshot, find_snapshot, is_hub_id
-from .models import resolve_adapter, resolve_model
+from .hub import cached_snapshot
+from .lora_files import adapter_folder
+from .models import resolve_model
 from .weights import ADAPTER, MODEL, Layout, WeightsError
 
 _KNOWN = {"smollm2-135m-instruct": 134_515_008, "mistralai/Mistral-7B-Instruct-v0.1": 7_241_732_096}
@@ -52,7 +53,7 @@ def model_footprint(model: str) -> Footprint:
 def adapter_footprint(adapter: str) -> Footprint:
     """Of a LoRA adapter, named as for `resolve_adapter`."""
     try:
-        here = _adapter_folder(adapter)
+        here = adapter_folder(adapter)
         return Footprint(adapter, count_parameters(here, ADAPTER) if here else None, remote=here is None)
     except WeightsError as error:
         return Footprint(adapter, None, str(error))
@@ -64,17 +65,16 @@ def count_parameters(folder: Path, layout: Layout) -> int:
     Raises:
         WeightsError: A file is damaged.
     """
-    return sum(_count(folder / name) for name in _weight_files(folder, layout))
+    return sum(map(math.prod, weight_shapes(folder, layout).values()))
 
 
-def _adapter_folder(adapter: str) -> Path | None:
-    """Where an adapter is; None where only the hub has it."""
-    if not is_hub_id(adapter) or Path(adapter).is_dir():
-        return resolve_adapter(adapter).path  # which downloads nothing then
-    cached = cached_snapshot(adapter, ADAPTER)
-    if cached is None:
-        find_snapshot(adapter, ADAPTER)
-    return cached
+def weight_shapes(folder: Path, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """The shape of every matrix in the safetensors files of a folder, by name, read off their headers.
+
+    Raises:
+        WeightsError: A file is damaged.
+    """
+    return {name: shape for file in _weight_files(folder, layout) for name, shape in _shapes(folder / file).items()}
 
 
 def _weight_files(folder: Path, layout: Layout) -> set[str]:
@@ -84,9 +84,9 @@ def _weight_files(folder: Path, layout: Layout) -> set[str]:
     return {found}
 
 
-def _count(file: Path) -> int:
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
         with safe_open(file, framework="numpy") as tensors:
-            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{file} is damaged ({error}); copy or download it again") from error

@@ -5,12 +5,13 @@ somebody asks for it (`hf download owner/name`).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from httpx import HTTPError
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
@@ -30,6 +31,14 @@ class HubSnapshot(NamedTuple):
 def is_hub_id(text: str) -> bool:
     """Whether the text has the form of a hub id, `owner/name`."""
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is not None
+
+
+def meant_as_path(text: str) -> bool:
+    """Whether the text is a path, there or not: one of another form than a hub id, or one that begins in a folder here.
+
+    A name without a slash is none.
+    """
+    return "/" in text and (not is_hub_id(text) or Path(text).parent.is_dir())
 
 
 def find_snapshot(repo_id: str, layout: Layout) -> HubSnapshot:
@@ -57,9 +66,26 @@ def cached_snapshot(repo_id: str, layout: Layout) -> Path | None:
     return folder
 
 
+def fetch_config(repo_id: str, layout: Layout) -> Path:
+    """Fetch the configuration alone: the cached one, else the hub's newest.
+
+    Raises:
+        WeightsError: The hub cannot be asked, or has no such repository or file.
+    """
+    with _explained(repo_id, layout):
+        return Path(hf_hub_download(repo_id, layout.config, etag_timeout=_PATIENCE))
+
+
 def _ask_hub(repo_id: str, layout: Layout) -> ModelInfo:
-    try:
+    with _explained(repo_id, layout):
         return HfApi().model_info(repo_id, timeout=_PATIENCE)
+
+
+@contextmanager
+def _explained(repo_id: str, layout: Layout) -> Iterator[None]:
+    """Say what to do where the hub has nothing for us."""
+    try:
+        yield
     except GatedRepoError as error:
         raise WeightsError(
             f"{repo_id!r} is gated: accept its terms at https://huggingface.co/{repo_id}, then run `hf auth login`"

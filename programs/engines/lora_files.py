@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.shipped import shipped_adapters
-from .hub import find_snapshot, is_hub_id
+from .hub import cached_snapshot, find_snapshot, is_hub_id
 from .weights import ADAPTER, WeightsError, check_folder, files_revision, matching_files
 
 
@@ -45,6 +45,20 @@ def resolve_adapter(adapter: str) -> AdapterSource:
         f"no LoRA adapter {adapter!r}: give the name of one that comes along ({', '.join(shipped)}), an existing folder"
         " that PEFT saved, or a hub id (owner/name)"
     )
+
+
+def adapter_folder(adapter: str) -> Path | None:
+    """Where an adapter is, without downloading it; None where only the hub has it.
+
+    Raises:
+        WeightsError: As for `resolve_adapter`.
+    """
+    if not is_hub_id(adapter) or Path(adapter).is_dir():
+        return resolve_adapter(adapter).path  # which downloads nothing then
+    cached = cached_snapshot(adapter, ADAPTER)
+    if cached is None:
+        find_snapshot(adapter, ADAPTER)
+    return cached
 
 
 def _source(name: str, folder: Path) -> AdapterSource:

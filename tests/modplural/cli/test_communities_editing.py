@@ -7,6 +7,7 @@ import pytest
 from typer.testing import Result
 
 from modplural import load_pool
+from modplural.pool_editing import copy_preset
 
 Run = Callable[..., Result]
 
@@ -33,16 +34,87 @@ def test_a_served_model_is_added(run: Run, pool_file: Path) -> None:
     assert (lm.model, lm.api_base, lm.api_key_env) == ("hosted_vllm/elders", "http://127.0.0.1:1/v1", "MY_KEY")
 
 
+def sharing(pool: Path, model: object) -> Path:
+    """A copy of the default pool whose communities share another model."""
+    copy_preset("default", pool)
+    shared = "community_base: {model: local/"
+    pool.write_text(pool.read_text().replace(f"{shared}smollm2-135m-instruct", f"{shared}{model}"))
+    assert load_pool(pool).community_base
+    return pool
+
+
 def test_an_adapter_is_named_relative_to_the_pool_file(
-    run: Run, tmp_path: Path, tiny_adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elders").symlink_to(tiny_adapters["care"])
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert run("communities", "copy", "default", "../mine.yaml").exit_code == 0
+    sharing(tmp_path / "mine.yaml", tiny_model)
     assert add(run, "../mine.yaml", "--adapter", "../elders").exit_code == 0
     assert "adapter: ./elders\n" in (tmp_path / "mine.yaml").read_text()
     assert load_pool("../mine.yaml").communities[-1].adapter == str(tiny_adapters["care"])
+
+
+@pytest.mark.parametrize(
+    ("adapter", "said"),
+    [
+        ("adapters/elder", "'adapters/elder' is a path, and there is no folder {here}/adapters/elder; "),
+        ("adapters/elder", "{here}/adapters has care, youth. Where the hub's adapters/elder is meant, run this in"),
+        ("./elders", "no folder {here}/elders; {here} has adapters"),
+        ("adapters/old/elders", "no folder {here}/adapters/old/elders; nor is there {here}/adapters/old"),
+        ("owner/name", "no LoRA adapter 'owner/name': no such folder is here, the local hub cache does not have it"),
+    ],
+)
+def test_an_adapter_that_is_nowhere_is_not_added(
+    adapter: str, said: str, run: Run, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("care", "youth"):
+        (tmp_path / "adapters" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    pool = sharing(tmp_path / "mine.yaml", tiny_model)
+    before = pool.read_bytes()
+    result = add(run, pool, "--adapter", adapter)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said.format(here=tmp_path) in result.stderr
+    assert pool.read_bytes() == before
+    model = add(run, pool, "--model", "local/adapters/elder", "--persona", "You speak for elders.")
+    assert (model.exit_code, "--model: 'adapters/elder' is a path" in model.stderr) == (2, True)
+
+
+def test_an_adapter_of_another_base_is_not_added(
+    run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path]
+) -> None:
+    pool = sharing(tmp_path / "mine.yaml", tiny_model)
+    before = pool.read_bytes()
+    shipped = add(run, pool, "--adapter", "care")
+    assert shipped.exit_code == 2
+    assert (
+        "--adapter: 'care' was trained on HuggingFaceTB/SmolLM2-135M-Instruct, and the communities of this pool share"
+        f" local/{tiny_model}, on which it would say nothing of use; give --model"
+        " local/HuggingFaceTB/SmolLM2-135M-Instruct too, or where both are the same model, --model local/"
+    ) in shipped.stderr
+    forced = add(run, pool, "--adapter", "care", "--model", f"local/{tiny_model}")
+    assert forced.exit_code == 2
+    assert f"its matrices do not fit local/{tiny_model}; give --model local/Hugging" in forced.stderr
+    assert pool.read_bytes() == before
+
+    assert add(run, pool, "--adapter", "care", "--model", "local/smollm2-135m-instruct").exit_code == 0
+    assert load_pool(pool).communities[-1].adapter == "care"
+
+
+def test_an_adapter_joins_its_base_by_any_name(
+    run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path]
+) -> None:
+    renamed = tmp_path / "renamed"
+    renamed.symlink_to(tiny_model)
+    for base in (tiny_model, renamed, "./renamed"):
+        pool = sharing(tmp_path / "mine.yaml", base)
+        added = add(run, pool, "--adapter", tiny_adapters["care"])
+        assert added.exit_code == 0, added.stderr
+        pool.unlink()
+    pool = sharing(tmp_path / "mine.yaml", "smollm2-135m-instruct")
+    assert add(run, pool, "--adapter", "care").exit_code == 0
 
 
 @pytest.mark.parametrize(

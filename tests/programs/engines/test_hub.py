@@ -12,6 +12,8 @@ import huggingface_hub
 import pytest
 
 from modplural.programs.engines import embedded
+from modplural.programs.engines.adapter_base import belongs, named_base
+from modplural.programs.engines.hub import meant_as_path
 from modplural.programs.engines.models import WeightsError, resolve_adapter, resolve_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -57,6 +59,26 @@ def test_a_half_cached_model_is_not_taken_for_whole(tiny_model: Path, hub_cache:
 
     with pytest.raises(WeightsError, match=r"'owner/tiny': .* does not have it whole, .*run `hf download owner/tiny`"):
         resolve_model("owner/tiny")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("owner/name", False),
+        ("here/name", True),
+        ("here/", True),
+        ("./name", True),
+        ("../name", True),
+        ("~/name", True),
+        ("/name", True),
+        ("a/b/c", True),
+        ("name", False),
+    ],
+)
+def test_a_path_is_told_from_a_hub_id(text: str, path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert meant_as_path(text) == path
 
 
 def test_a_folder_wins_over_a_hub_id(tiny_model: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +202,18 @@ def test_an_adapter_on_the_hub_is_downloaded(tiny_adapters: dict[str, Path], onl
 
     assert source.revision == resolve_adapter(str(tiny_adapters["care"])).revision
     assert set(online_hub.served) == {"adapter_config.json", "adapter_model.safetensors"}
+
+
+def test_the_base_of_an_adapter_on_the_hub_is_read_without_its_weights(
+    tiny_model: Path, tiny_adapters: dict[str, Path], online_hub: type[FakeHub]
+) -> None:
+    online_hub.folders["owner/care"] = tiny_adapters["care"]
+
+    assert named_base("owner/care") == str(tiny_model)
+    assert belongs("owner/care", "smollm2-135m-instruct", named=None)
+    assert set(online_hub.served) == {"adapter_config.json"}
+    with pytest.raises(WeightsError, match="'owner/nothing': no such folder is here, and on the hub it is missing"):
+        named_base("owner/nothing")
 
 
 def test_pickles_on_the_hub_are_refused_before_any_download(tmp_path: Path, online_hub: type[FakeHub]) -> None:

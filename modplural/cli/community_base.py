@@ -1,0 +1,89 @@
+"""Whether adapter and model of a new community are there, and belong together, before a pool file names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .session import WrongUsageError, checking
+
+if TYPE_CHECKING:
+    from ..programs.config import CommunityConfig, LMConfig
+
+_SHOWN = 8
+
+
+def check_path(option: str, name: str) -> None:
+    """See that a path is there, if the name is one; what could be a hub id is left to be looked for there.
+
+    Args:
+        option: Where the name was given, for the message.
+        name: Of a model or adapter.
+
+    Raises:
+        WrongUsageError: It is a path, and no folder is there.
+    """
+    from ..programs.engines.hub import is_hub_id, meant_as_path
+
+    folder = Path(name).expanduser().absolute()
+    if folder.is_dir() or not meant_as_path(name):
+        return
+    beside = folder.parent
+    if beside.is_dir():
+        names = sorted(path.name for path in beside.iterdir() if path.is_dir())
+        there = f"{beside} has {', '.join(names[:_SHOWN]) or 'no folder'}{', …' if len(names) > _SHOWN else ''}"
+    else:
+        there = f"nor is there {beside}"
+    hub = f". Where the hub's {name} is meant, run this in another folder" if is_hub_id(name) else ""
+    raise WrongUsageError(f"{option}: {name!r} is a path, and there is no folder {folder}; {there}{hub}")
+
+
+def check_lm(community: CommunityConfig, lm: LMConfig) -> None:
+    """See that what speaks for a community can be had, and that its adapter was trained on its model.
+
+    Args:
+        community: As the pool file will have it.
+        lm: What speaks for it there.
+
+    Raises:
+        WrongUsageError: The adapter, or the model that is named for it, is nowhere, or they do not belong together.
+    """
+    from ..programs.config_fields import LOCAL
+
+    model = lm.model.removeprefix(LOCAL)
+    if community.model and lm.model.startswith(LOCAL):
+        _check_model(model)
+    if community.adapter is None or lm.adapter is None:
+        return
+    from ..programs.engines.adapter_base import belongs, named_base
+
+    with checking():
+        named = named_base(lm.adapter)
+        # A model that is named beside the adapter is what somebody says that its base is, by whatever name.
+        fits = belongs(lm.adapter, model, named=None if community.model else named)
+    if not fits:
+        raise WrongUsageError(_other_base(community, lm.model, named))
+
+
+def _check_model(name: str) -> None:
+    from ..programs.engines.models import resolve_model
+
+    check_path("--model", name)
+    with checking():
+        resolve_model(name)
+
+
+def _other_base(community: CommunityConfig, model: str, named: str | None) -> str:
+    from ..programs.config_fields import LOCAL
+
+    base = named or "another model"
+    if community.model:
+        return (
+            f"--model: the adapter {community.adapter!r} was trained on {base}, and its matrices do not fit {model};"
+            f" give --model {LOCAL}{named or '<its base>'}"
+        )
+    return (
+        f"--adapter: {community.adapter!r} was trained on {base}, and the communities of this pool share {model}, on"
+        f" which it would say nothing of use; give --model {LOCAL}{named or '<its base>'} too, or where both are the"
+        f" same model, --model {model}"
+    )

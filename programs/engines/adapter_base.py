@@ -1,0 +1,100 @@
+"""Whether a LoRA adapter belongs to a base model, told by what its configuration names, and by shapes where names fail.
+
+One base goes by many names: an embedded name, a hub id, a folder here or on the machine where the adapter was trained.
+An adapter is called another base's only where that is certain. Nothing is loaded.
+"""
+
+import json
+import re
+from pathlib import Path, PurePath
+
+from .embedded import EMBEDDED
+from .footprint import weight_shapes
+from .hub import cached_snapshot, fetch_config, is_hub_id
+from .lora_files import adapter_folder
+from .models import resolve_model
+from .weights import ADAPTER, MODEL, WeightsError
+
+_MATRIX = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<side>[AB])\.weight")
+_IN_HUB_CACHE = re.compile(r"models--[^/]+--(?P<name>[^/]+)/snapshots/[^/]+/?$")
+"""The end of a path in the hub's cache, whose last part says nothing."""
+
+
+def named_base(adapter: str) -> str | None:
+    """The base model that an adapter's configuration names; None where it names none.
+
+    Raises:
+        WeightsError: There is no such adapter, or its configuration cannot be read.
+    """
+    folder = adapter_folder(adapter)
+    file = fetch_config(adapter, ADAPTER) if folder is None else folder / ADAPTER.config
+    try:
+        named = json.loads(file.read_bytes())["base_model_name_or_path"]
+    except (KeyError, TypeError):
+        return None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{adapter!r} is no LoRA adapter: its {ADAPTER.config} cannot be read ({error})") from error
+    return str(named) if named else None
+
+
+def belongs(adapter: str, model: str, *, named: str | None) -> bool:
+    """Whether an adapter may have been trained on a model: False only where it certainly was not.
+
+    Args:
+        adapter: As for `resolve_adapter`.
+        model: As for `resolve_model`.
+        named: The base that the adapter names, as `named_base` says, or None to go by the shapes of matrices alone.
+
+    Raises:
+        WeightsError: There is no such adapter, or a file of weights is damaged.
+    """
+    if named is not None:
+        if _short(named) == _short(model):
+            return True
+        if _is_public(named) and _is_public(model):
+            return False
+    return _fits(adapter, model) is not False
+
+
+def _short(model: str) -> str:
+    """The name of a model without owner or folder, as far as it tells models apart."""
+    cached = _IN_HUB_CACHE.search(model)
+    known = EMBEDDED.get(model)
+    name = cached["name"] if cached else known.hub_id if known else model
+    return PurePath(name).name.casefold()
+
+
+def _is_public(model: str) -> bool:
+    """Whether everybody means the same model by this name."""
+    return model in EMBEDDED or (is_hub_id(model) and not Path(model).is_dir())
+
+
+def _fits(adapter: str, model: str) -> bool | None:
+    """Whether an adapter's matrices have the shapes that a model's layers need; None where nobody can tell."""
+    adapted, base = adapter_folder(adapter), _model_folder(model)
+    if adapted is None or base is None:
+        return None
+    weights, shapes = weight_shapes(base, MODEL), weight_shapes(adapted, ADAPTER)
+    matrices = [(found, shape) for name, shape in shapes.items() if (found := _MATRIX.fullmatch(name))]
+    pairs = [(found["side"], shape, weights.get(f"{found['layer']}.weight")) for found, shape in matrices]
+    if not any(weight for _, _, weight in pairs):
+        return None  # the layers go by other names
+    return all(weight is not None and _meet(side, shape, weight) for side, shape, weight in pairs)
+
+
+def _meet(side: str, shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
+    """Whether A of shape (rank, inputs) or B of shape (outputs, rank) suits a weight of shape (outputs, inputs)."""
+    return shape[1] == weight[1] if side == "A" else shape[0] == weight[0]
+
+
+def _model_folder(model: str) -> Path | None:
+    """Where the weights of a model are, if they are here without a download."""
+    try:
+        if (known := EMBEDDED.get(model)) is not None and known.gguf() is not None:
+            return resolve_model(model).path()
+        if Path(model).expanduser().is_dir():
+            return resolve_model(model).path()
+    except WeightsError:
+        return None
+    hub_id = known.hub_id if known else model
+    return cached_snapshot(hub_id, MODEL) if is_hub_id(hub_id) else None
