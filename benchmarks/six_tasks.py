@@ -79,7 +79,7 @@ def _run(folder: Path, count: int, seed: int, output: Path) -> int:
 
 
 def drawn(path: Path, task: str, count: int, seed: int) -> Split:
-    """Draw records from the test half of a file, parted by situation."""
+    """Draw records from the test half of a file, parted by situation; the digest stays that of the half."""
     from modplural.data import read_records
     from modplural.data.splits import Shares, split_records
 
