@@ -1,19 +1,23 @@
 """A compilation in MLflow: its run, trials, data, report, program and traces; gone on with, and without a secret."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dspy.lm15 import Request
 
 from modplural import load
-from modplural.optimizers.compilation import Compiled, Trial, compile
+from modplural.optimizers.compilation import PROGRAM, REPORT, Compiled, Trial, compile
 from modplural.optimizers.compilation.compilation_run import EXPERIMENT
-from modplural.optimizers.traces import KEY_TAG, METHOD_TAG
-from modplural.optimizers.tracking import StoreError, tracking_client
+from modplural.optimizers.traces import KEY_TAG, METHOD_TAG, RowTraces
+from modplural.optimizers.tracking import StoreError, opened_run, tracking_client
+from modplural.optimizers.versions import read_scores, register
+from modplural.programs.engines.fake import fake_lm
 from modplural.programs.overton import Overton
 
-from .conftest import SAID
+from .conftest import SAID, synthesized
 
 LIMIT = 6
 
@@ -132,11 +136,51 @@ def test_a_store_that_cannot_be_written_is_told_before_the_search(
         address = f"sqlite:///file:{store / 'mlflow.db'}?mode=ro&uri=true"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     told: list[Trial] = []
-    with pytest.raises(
-        StoreError, match=r"^sqlite:///.* cannot be used: .*MLFLOW_TRACKING_URI names another"
-    ):
+    with pytest.raises(StoreError, match=r"^sqlite:///.* cannot be used: .*MLFLOW_TRACKING_URI names another"):
         compiled(overton, on_trial=told.append)
     assert not told
+
+
+CANARIES = {
+    "api_key": "canary-key-5f2c",
+    "headers": "canary-header-77aa",
+    "extra_headers": "canary-extra-header-90b1",
+    "extra_body": "canary-body-13de",
+    "api_base": "canary-password-c0de",
+    "environment": "canary-environment-e4e4",
+}
+
+
+def test_no_secret_reaches_folder_or_store(
+    store: Path, overton: Overton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base LLM that every third time fails, and repeats all that it was sent; every row is traced."""
+    monkeypatch.setenv("SOME_API_KEY", CANARIES["environment"])
+    count = itertools.count()
+
+    def reply(request: Request) -> str:
+        if next(count) % 3 == 0:
+            raise RuntimeError(f"no answer for {list(CANARIES.values())}")
+        return synthesized(request)
+
+    overton.base = fake_lm(reply, name="base", num_retries=0)
+    overton.base.kwargs |= {
+        "api_key": CANARIES["api_key"],
+        "headers": {"x-key": CANARIES["headers"]},
+        "extra_headers": {"x-other": CANARIES["extra_headers"]},
+        "extra_body": {"password": CANARIES["extra_body"]},
+        "api_base": f"http://me:{CANARIES['api_base']}@127.0.0.1:9/v1",
+    }
+    run_id = compiled(overton, output=tmp_path / "out", traces=1.0).report.run_id
+    assert run_id is not None
+    register(tmp_path / "out" / PROGRAM, "overton", read_scores(tmp_path / "out" / REPORT), run=opened_run(run_id))
+    RowTraces.flush()
+    traces = tracking_client().search_traces(locations=[main_run().info.experiment_id])
+    assert "no answer for" in str([span.attributes for trace in traces for span in trace.data.spans])
+    files = [file for folder in (store, tmp_path / "out") for file in folder.rglob("*") if file.is_file()]
+    assert {"report.json", "report.md", "trials.json", "manifest.json", "mlflow.db"} <= {file.name for file in files}
+    leaked = [(file, name) for file in files for name, text in CANARIES.items() if text.encode() in file.read_bytes()]
+    assert not leaked
 
 
 def test_nothing_is_tracked_where_it_is_not_asked_for(store: Path, overton: Overton) -> None:

@@ -71,6 +71,15 @@ def test_without_rows_intervals_have_to_lie_apart(store: Path, save: Save, score
     assert champion() == 2
 
 
+def test_rows_of_other_records_do_not_compare(store: Path, save: Save, scores: MakeScores) -> None:
+    easy = scores(0.9)
+    register(save(), "overton", scores(0.6))
+    register(save(), "overton", easy.model_copy(update={"rows": easy.rows[:15]}))
+    promote("overton/1")
+    with pytest.raises(PromotionError, match="5 records were scored for one of them only"):
+        promote("overton/2")
+
+
 def test_lower_may_be_better(store: Path, save: Save, scores: MakeScores) -> None:
     for value in (0.20, 0.15, 0.18):
         register(save(), "overton", scores(value, higher_is_better=False))

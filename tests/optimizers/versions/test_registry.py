@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modplural import load
-from modplural.optimizers.tracking import tracked_run, tracking_client
+from modplural.optimizers.tracking import StoreError, tracked_run, tracking_client
 from modplural.optimizers.versions import Scores, VersionError, fetched, find, register, versions
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import SavedProgramError
@@ -116,6 +116,26 @@ def test_a_version_may_belong_to_a_run_that_is_there(store: Path, save: Save) ->
         version = register(save(), "overton", run=run)
     assert version.run_id == run.run_id
     assert load(f"runs:/{run.run_id}/program").synthesize.signature.instructions == "Answer for all of them."
+
+
+def test_the_same_is_registered_once_where_that_is_asked_for(store: Path, save: Save, scores: MakeScores) -> None:
+    told = scores(0.6)
+    with tracked_run("compilations", "mine", {}) as run:
+        first, same = (register(save(), "overton", told, run=run, again=False) for _ in range(2))
+    other = register(save(), "overton", scores(0.7), again=False)
+    changed = register(save("two", "Second."), "overton", told, again=False)
+    assert [version.number for version in (first, same, other, changed)] == [1, 1, 2, 3]
+    assert register(save(), "overton", told).number == 4
+    assert len(tracking_client().get_run(run.run_id).outputs.model_outputs) == 1
+
+
+def test_a_store_that_cannot_be_used_is_told_in_a_line(
+    store: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/no/mlflow.db")
+    with pytest.raises(StoreError, match=r"^sqlite:////proc/no/mlflow.db cannot be used: .* names another store$"):
+        register(folder, "overton")
 
 
 def test_instructions_go_to_the_prompt_registry_once(store: Path, save: Save) -> None:

@@ -1,4 +1,4 @@
-"""Scores: read from their own JSON and from the report of a compilation, refused where they contradict themselves."""
+"""Scores: read from JSON of their own, from compilations and evaluations, refused where they contradict themselves."""
 
 import json
 from collections.abc import Callable
@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from modplural import load
+from modplural.optimizers.evaluation.work import program_digest
 from modplural.optimizers.metrics import Figure
-from modplural.optimizers.versions import Scores, read_scores
+from modplural.optimizers.versions import RowScore, Scores, read_scores
 
 MakeScores = Callable[..., Scores]
+Save = Callable[..., Path]
 
 
 def report(**settings: Any) -> dict[str, Any]:
@@ -57,6 +60,84 @@ def test_a_compilation_tells_what_it_scored_on_test_records(tmp_path: Path) -> N
 def test_a_part_of_the_records_has_a_digest_of_its_own(tmp_path: Path) -> None:
     digests = {read_scores(written(tmp_path / "r.json", report(limit=limit))).digest for limit in (None, 30)}
     assert digests == {"d" * 64, "d" * 64 + ", 30 drawn by seed 3"}
+
+
+def test_rows_of_a_compilation_are_those_of_what_it_returned(tmp_path: Path) -> None:
+    told = report()
+    told["test"]["rows"] = [
+        {"record": "a", "group": "1", "before": 0.1, "after": 0.7},
+        {"record": "b", "group": "1", "before": None, "after": None},
+    ]
+    assert read_scores(written(tmp_path / "r.json", told)).rows == (RowScore(record="a", group="1", score=0.7),)
+
+
+def evaluation(programs: dict[str, str], tasks: tuple[str, ...] = ("overton-vk",), seed: int = 0) -> dict[str, Any]:
+    """What the scores are read from in an evaluation of programs with such digests, by method."""
+    described = {"split": "test", "digest": "d" * 64, "data": "sample.json", "primary": "value coverage"}
+    value = asdict(Figure("value coverage", 0.6, 0.5, 0.7, 2, 2, "embeddings"))
+    words = asdict(Figure("words", 120.0, 99.0, 140.0, 2, 2))
+    return {
+        "tasks": [{"name": task, "scorer": "embeddings", "higher_is_better": True, **described} for task in tasks],
+        "figures": [
+            {"task": task, "method": method, "program": digest, "figures": {"value coverage": value, "words": words}}
+            for task in tasks
+            for method, digest in programs.items()
+        ],
+        "rows": [
+            {"task": task, "method": method, "record": record, "group": "g", "score": score}
+            for task in tasks
+            for method in programs
+            for record, score in (("a", 0.5 if method == "program" else 0.1), ("b", None))
+        ],
+        "settings": {"seed": seed},
+    }
+
+
+def test_an_evaluation_tells_what_the_program_scored(save: Save, tmp_path: Path) -> None:
+    folder = save()
+    told = evaluation({"prompted": "0" * 64, "program": program_digest(load(folder))})
+    found = read_scores(written(tmp_path / "evaluation.json", told), folder)
+    assert found == Scores(
+        task="overton-vk",
+        figure="value coverage",
+        value=0.6,
+        low=0.5,
+        high=0.7,
+        n=2,
+        digest="d" * 64,
+        source="sample.json",
+        scorer="embeddings",
+        others={"words": 120.0},
+        rows=(RowScore(record="a", group="g", score=0.5),),
+    )
+
+
+def test_a_program_that_drew_by_a_seed_is_found_as_well(save: Save, tmp_path: Path) -> None:
+    folder = save()
+    drawing = load(folder)
+    for lm in [drawing.base, *(community.lm for community in drawing.pool)]:  # type: ignore[attr-defined]
+        lm.kwargs["seed"] = 5
+    told = evaluation({"program": program_digest(drawing)}, seed=5)
+    assert read_scores(written(tmp_path / "evaluation.json", told), folder).value == 0.6
+
+
+def test_nobody_gets_the_scores_of_another_program(save: Save, tmp_path: Path) -> None:
+    folder, other = save(), save("other", "Say it otherwise.")
+    digest = program_digest(load(folder))
+    file = written(tmp_path / "evaluation.json", evaluation({"program": digest}, ("overton-vk", "overton-judge")))
+    for program, task, problem in (
+        (
+            other,
+            None,
+            "has no figures of the program in .*other; it has program on overton-vk, program on overton-judge",
+        ),
+        (folder, "steerable-vk", "has no figures of the program in .* on steerable-vk"),
+        (folder, None, "has figures of overton-vk, overton-judge; say which one counts with --task"),
+        (None, None, "is an evaluation, of several methods; say which saved program is meant"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            read_scores(file, program, task)
+    assert read_scores(file, folder, "overton-judge").task == "overton-judge"
 
 
 @pytest.mark.parametrize(
