@@ -10,7 +10,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ async def aask_all(lm: dspy.BaseLM, asks: Sequence[Ask]) -> list[Any]:
 
 
 def _ask(lm: dspy.BaseLM, ask: Ask) -> Any:
-    with _guarded(lm):
+    with _guarded(lm), _unstreamed():
         if not ask.bulky:
             return ask.read(lm(ask.request))
         found = _recall(lm, ask)
@@ -112,7 +112,7 @@ def _ask(lm: dspy.BaseLM, ask: Ask) -> Any:
 
 
 async def _aask(lm: dspy.BaseLM, ask: Ask) -> Any:
-    with _guarded(lm):
+    with _guarded(lm), _unstreamed():
         if not ask.bulky:
             return ask.read(await lm.acall(ask.request))
         found = await asyncio.to_thread(_recall, lm, ask)
@@ -121,6 +121,12 @@ async def _aask(lm: dspy.BaseLM, ask: Ask) -> Any:
                 found = ask.read(await lm.acall(ask.request, cache=False))
             await asyncio.to_thread(_remember, lm, ask, found)
         return found
+
+
+def _unstreamed() -> AbstractContextManager[None]:
+    """What is measured is no text, of which DSPy could make a stream."""
+    unstreamed: AbstractContextManager[None] = dspy.context(send_stream=None)
+    return unstreamed
 
 
 def _recall(lm: dspy.BaseLM, ask: Ask) -> Any:
