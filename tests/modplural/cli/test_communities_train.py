@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,7 +48,8 @@ main()
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folder(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
 
@@ -151,7 +153,9 @@ def test_a_relative_base_is_found_from_the_folder_of_the_pool(
     pool = pool_file.rename(pools / "pool.yaml")
     joined = run(*arguments(Path("base"), corpus, "--pool", pool, "--description", "Those who are fair."))
     assert joined.exit_code == 0, joined.stderr
-    assert Path(str(load_pool(pool).communities[-1].model).removeprefix("local/")).samefile(tiny_model)
+    named = Path(str(load_pool(pool).communities[-1].model).removeprefix("local/"))
+    assert named.is_absolute()
+    assert named.samefile(tiny_model)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -201,7 +205,7 @@ def test_what_cannot_be_trained_is_wrong_usage(
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
     assert not Path("adapters").exists()
-    assert not Path("mlflow.db").exists()
+    assert tracking_client().get_experiment_by_name(EXPERIMENT) is None
 
 
 def test_bad_lines_of_a_corpus_are_named(run: Run, tiny_model: Path, corpus: Path) -> None:

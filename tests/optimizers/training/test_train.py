@@ -8,6 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from modplural.data.corpus import Comment, Corpus, CorpusError
+from modplural.optimizers.tracking import TrackedRun, tracking_client
 from modplural.optimizers.training import (
     DeviceError,
     TrainedCommunity,
@@ -15,6 +16,7 @@ from modplural.optimizers.training import (
     TrainingSettings,
     train_community,
 )
+from modplural.optimizers.training.train import EXPERIMENT
 from modplural.programs.engines.local import local_lm
 
 SETTINGS = TrainingSettings(
@@ -24,7 +26,8 @@ CORPUS = Corpus(tuple(Comment(query=f"right {n}?", message=f"what is fair {n}") 
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folder(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
 
@@ -37,8 +40,6 @@ def train(tiny_model: Path, output: str, **options: Any) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_trained_adapter_speaks_and_is_tracked(tiny_model: Path, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
     steps = []
     trained = train(tiny_model, "fair", on_progress=steps.append)
     assert trained.perplexity < trained.perplexity_before
@@ -55,7 +56,7 @@ def test_a_trained_adapter_speaks_and_is_tracked(tiny_model: Path, tmp_path: Pat
     lm = local_lm(f"local/{tiny_model}", adapter=str(folder), device="cpu", dtype="float32", max_tokens=8, cache=False)
     plain = local_lm(f"local/{tiny_model}", device="cpu", dtype="float32", max_tokens=8, cache=False)
     assert lm("right 3?") != plain("right 3?")
-    run = MlflowClient().get_run(trained.run_id)
+    run = tracking_client().get_run(trained.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["corpus_digest"] == CORPUS.digest
     assert run.data.metrics["perplexity"] == pytest.approx(trained.perplexity)
@@ -181,8 +182,6 @@ def test_patience_outlasts_an_interruption(tiny_model: Path, tmp_path: Path) -> 
 def test_a_training_that_had_ended_is_not_gone_on_with(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modplural.optimizers.tracking import TrackedRun
-
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
 
     def trained(output: str) -> TrainedCommunity:
@@ -216,14 +215,12 @@ def test_a_single_batch_is_learned_from(batch_size: int | None, tiny_model: Path
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_most_epochs_and_those_gone_through_are_both_told(tiny_model: Path, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
     trained = train_community("fair", CORPUS, base=f"local/{tiny_model}", settings=settings, device="cpu")
     card = (trained.folder / "README.md").read_text()
     assert "| epochs | 40 |" in card
     assert f"| epochs done | {trained.epochs:g} |" in card
-    data = MlflowClient().get_run(trained.run_id).data
+    data = tracking_client().get_run(trained.run_id).data
     assert (data.params["epochs"], data.metrics["epochs_done"]) == ("40", trained.epochs)
 
 
@@ -231,7 +228,8 @@ def test_the_most_epochs_and_those_gone_through_are_both_told(tiny_model: Path, 
 def test_a_device_that_is_not_there_costs_nothing(device: str, tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match=f"no device '{device}'"):
         train_community("fair", CORPUS, base=f"local/{tiny_model}", settings=SETTINGS, device=device)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert tracking_client().get_experiment_by_name(EXPERIMENT) is None
 
 
 @pytest.mark.filterwarnings("ignore")
