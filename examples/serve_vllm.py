@@ -69,7 +69,7 @@ def _command(options: argparse.Namespace, adapters: dict[str, Path], port: int) 
     # Heavy imports only now: they bring torch along.
     import torch
 
-    from modplural.programs.engines.backbone import fast_dtype
+    from modplural.programs.engines.devices import fast_dtype
     from modplural.programs.engines.models import resolve_model
 
     python = VLLM / "bin" / "python"

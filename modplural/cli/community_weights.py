@@ -24,7 +24,7 @@ def show_weights(terminal: Terminal, config: PoolConfig) -> set[str | None]:
     models, adapters = _needed(config)
     if not models:
         return set()
-    from ..programs.engines.backbone import default_device, fast_dtype
+    from ..programs.engines.devices import default_device, fast_dtype
     from ..programs.engines.footprint import adapter_footprint, model_footprint
     from . import show
 

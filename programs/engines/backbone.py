@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from .devices import check_names, find_device, find_dtype
 from .lora import AdapterStack
 from .prompts import ChatFormat
 from .slots import SlotCache
 from .weights import WeightsError
-
-_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -165,12 +164,16 @@ def load_backbone(folder: Path, device: str | None = None, dtype: str | None = N
         folder: Where configuration, weights and tokenizer are.
         device: Such as "cpu" or "cuda:1"; CUDA if there is one when None.
         dtype: Such as "float32"; bfloat16 where it is fast when None.
+
+    Raises:
+        ValueError: This machine has no such device, or there is no such dtype; nothing was loaded.
     """
+    check_names(device, dtype)
+    chosen = find_device(device)
+    kind = find_dtype(dtype, chosen)
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    chosen = torch.device(device) if device else default_device()
-    kind = _DTYPES[dtype] if dtype else fast_dtype(chosen)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -193,29 +196,6 @@ def _leave_file(model: Any) -> None:
     """
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
-
-
-def check_names(device: str | None, dtype: str | None) -> None:
-    """Raise ValueError unless these name a device and a dtype, without touching any device."""
-    if dtype is not None and dtype not in _DTYPES:
-        raise ValueError(f"the in-process engine does not compute in dtype {dtype!r}, only in {', '.join(_DTYPES)}")
-    try:
-        torch.device(device or "cpu")
-    except RuntimeError as error:
-        raise ValueError(f"{device!r} names no device; name one as 'cpu', 'cuda' or 'cuda:1'") from error
-
-
-def default_device() -> torch.device:
-    """Where a model runs when nobody says where."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """What a model on this device is loaded in when nobody says in what."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if device.type == "cpu" and native else torch.float32
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import dspy
-import torch
 from dspy.lm15 import (
     ConfigurationError,
     InvalidRequestError,
@@ -31,7 +30,8 @@ from dspy.lm15 import (
     response_to_events,
 )
 
-from .backbone import ModelFacts, check_names, load_backbone
+from .backbone import ModelFacts, load_backbone
+from .devices import check_names, find_device, same_device
 from .draws import CountSamples, own_seed, sample_done
 from .judgments import declared_judgments, judgments_response
 from .likelihood import TokenItem
@@ -94,6 +94,8 @@ class LocalEngine:
             ValueError: The model, adapter, device or dtype cannot be found or used; the message says why.
         """
         check_names(device, dtype)
+        if device is not None:
+            find_device(device)
         if not model.startswith(_PREFIX):
             raise ValueError(
                 f"the in-process engine runs models named {_PREFIX}<name, folder or hub id>, not {model!r}"
@@ -294,18 +296,12 @@ _leases_lock = threading.Lock()
 
 def _lease(source: ModelSource, device: str | None, dtype: str | None) -> _Lease:
     """The lease all engines of this base, device and dtype share: one copy of the weights."""
-    key = (source.name, source.revision, _same_device(device), dtype)
+    key = (source.name, source.revision, same_device(device), dtype)
     with _leases_lock:
         lease = _leases.get(key)
         if lease is None or lease.worker.closed:
             lease = _leases[key] = _Lease(source, device, dtype)
         return lease
-
-
-def _same_device(device: str | None) -> str:
-    """One name for a device however it is named, or chosen; devices are counted without starting CUDA up."""
-    named = torch.device(device or ("cuda" if torch.cuda.device_count() else "cpu"))
-    return f"{named.type}:{named.index or 0}"
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from modplural.programs.engines.backbone import Backbone, check_names, load_backbone
+from modplural.programs.engines.backbone import Backbone, load_backbone
 from modplural.programs.engines.generation import Generations, GenerationSpec, Row
 from modplural.programs.engines.likelihood import TokenItem, plant, score_trees
 from modplural.programs.engines.sampling import Sampling
@@ -157,15 +157,6 @@ def test_learned_positions_work(tiny_model: Path) -> None:
 def test_models_whose_rows_cannot_share_a_batch_are_refused(cls: Any, config: Any, tiny_model: Path) -> None:
     with pytest.raises(WeightsError, match=rf"does not run models like this one of type '{config.model_type}'.*vLLM"):
         Backbone(make(cls, config), AutoTokenizer.from_pretrained(tiny_model))
-
-
-def test_devices_and_dtypes_are_checked_by_name() -> None:
-    check_names(None, None)
-    check_names("cuda:1", "float16")
-    with pytest.raises(ValueError, match=r"dtype 'int8', only in bfloat16, float16, float32"):
-        check_names(None, "int8")
-    with pytest.raises(ValueError, match=r"'gpu' names no device; name one as 'cpu'"):
-        check_names("gpu", None)
 
 
 def test_loading_restores_the_users_progress_bars(tiny_model: Path) -> None:
