@@ -148,7 +148,7 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ..optimizers import RunUsageError
-    from ..optimizers.compilation import compile
+    from ..optimizers.compilation import STATE, compile, stop_run
     from ..optimizers.compilation.bench import THREADS
     from ..optimizers.scorer_names import scorer_named
 
@@ -196,6 +196,8 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
                 )
             )
     except KeyboardInterrupt:
+        if chosen.track:
+            stop_run(chosen.output / STATE)
         leave(f"Interrupted. What was tried is in {chosen.output}; the same command goes on.", INTERRUPTED)
     except (RunUsageError, ValueError, FileExistsError, NotADirectoryError, PermissionError) as error:
         raise WrongUsageError(described(error)) from error

@@ -2,6 +2,7 @@
 
 from .bench import Bench
 from .budget import EFFORTS, Budget
+from .compilation_run import stop_run
 from .compile import TRACED, compile
 from .estimate import Estimate
 from .hopeless import MetricFailedError, PromptLMFailedError
@@ -34,5 +35,6 @@ __all__ = [
     "Work",
     "compile",
     "markdown",
+    "stop_run",
     "strategies_named",
 ]

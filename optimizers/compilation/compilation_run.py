@@ -16,7 +16,7 @@ from typing import Any
 from ...programs.program import Program
 from ..metrics import Comparison, Figure
 from ..traces import RowTraces
-from ..tracking import TrackedDataset, TrackedRun, tracked_run
+from ..tracking import TrackedDataset, TrackedRun, opened_run, tracked_run
 from ..versions import log_program, report_scores
 from .parts import Parts
 from .plots import write_plot
@@ -70,6 +70,13 @@ def log_compilation(run: TrackedRun, report: CompileReport, program: Program) ->
         program.save(Path(work, "program"))
         log_program(Path(work, "program"), run, report_scores(report.to_json()))
     RowTraces.flush()
+
+
+def stop_run(state: Path) -> None:
+    """Say of the run of a compilation, which has such a file of trials, that somebody stopped it."""
+    run_id = TrialLog.read_notes(state).get(_NOTE)
+    if run_id is not None:
+        opened_run(run_id).stop()
 
 
 def metrics(report: CompileReport) -> Iterator[tuple[str, float]]:

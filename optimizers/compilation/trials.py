@@ -66,6 +66,14 @@ class TrialLog:
         if path is not None and path.exists():
             self._read(path)
 
+    @staticmethod
+    def read_notes(path: Path) -> dict[str, Any]:
+        """The notes of a file, whatever compilation it is of; none where there is no such file."""
+        if not path.is_file():
+            return {}
+        notes: dict[str, Any] = json.loads(path.read_bytes()).get("notes", {})
+        return notes
+
     def row(self, program: str, example: str) -> float | None:
         """The score of a program on an example, by their digests; NaN where it is left out, None where not known."""
         known = self._rows.get(program, {})

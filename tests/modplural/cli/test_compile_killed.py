@@ -78,6 +78,14 @@ def found(folder: Path) -> Any:
     return report
 
 
+def compilations() -> list[Any]:
+    """The runs of compilations in MLflow, without those of trials."""
+    client = tracking_client()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    return [run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in run.data.tags]
+
+
 @pytest.mark.slow
 def test_kills_lose_nothing_and_register_nothing_twice(store: Path, pool_file: Path, tmp_path: Path) -> None:
     finish(start(command("whole", pool_file), tmp_path))
@@ -94,12 +102,28 @@ def test_kills_lose_nothing_and_register_nothing_twice(store: Path, pool_file: P
     assert "models:/killed@champion is killed/1 now: the first champion." in said
     assert found(tmp_path / "killed") == found(tmp_path / "whole")
     assert [version.number for version in versions("killed")] == [1]
-    client = tracking_client()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    runs = [run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in run.data.tags]
+    runs = compilations()
     assert len(runs) == 2, "the compilation that was killed went on in its run"
     assert {run.info.status for run in runs} == {"FINISHED"}
     again = finish(start(command("killed", pool_file), tmp_path))
     assert "Registered models:/killed/1" in again
     assert [version.number for version in versions("killed")] == [1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_so_in_the_run_and_the_same_command_goes_on(store: Path, pool_file: Path, tmp_path: Path) -> None:
+    process = start(command("stopped", pool_file), tmp_path)
+    began = time.monotonic()
+    while trials(tmp_path / "stopped") < 1:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() - began < STUCK
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=STUCK)
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    (run,) = compilations()
+    assert run.info.status == "KILLED"
+    finish(start(command("stopped", pool_file), tmp_path))
+    (run,) = compilations()
+    assert run.info.status == "FINISHED"

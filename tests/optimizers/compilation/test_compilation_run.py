@@ -2,22 +2,24 @@
 
 import itertools
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
-from dspy.lm15 import Request
 
 from modplural import load
 from modplural.optimizers.compilation import PROGRAM, REPORT, Compiled, Trial, compile
 from modplural.optimizers.compilation.compilation_run import EXPERIMENT
-from modplural.optimizers.traces import KEY_TAG, METHOD_TAG, RowTraces
+from modplural.optimizers.traces import KEY_TAG, METHOD_TAG
 from modplural.optimizers.tracking import StoreError, opened_run, tracking_client
 from modplural.optimizers.versions import read_scores, register
-from modplural.programs.engines.fake import fake_lm
 from modplural.programs.overton import Overton
 
-from .conftest import SAID, synthesized
+from .conftest import SAID
 
 LIMIT = 6
 
@@ -151,30 +153,63 @@ CANARIES = {
 }
 
 
-def test_no_secret_reaches_folder_or_store(
-    store: Path, overton: Overton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A base LLM that every third time fails, and repeats all that it was sent; every row is traced."""
-    monkeypatch.setenv("SOME_API_KEY", CANARIES["environment"])
+class Echo(BaseHTTPRequestHandler):
+    """A server that every third time refuses, and repeats all that it was sent."""
+
     count = itertools.count()
 
-    def reply(request: Request) -> str:
-        if next(count) % 3 == 0:
-            raise RuntimeError(f"no answer for {list(CANARIES.values())}")
-        return synthesized(request)
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["content-length"])).decode()
+        message = {"role": "assistant", "content": "Kindness, Justice and Luck all have a say."}
+        reply: dict[str, Any] = {
+            **{"id": "1", "object": "chat.completion", "created": 0, "model": "some"},
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        }
+        refused = next(self.count) % 3 == 0
+        if refused:
+            reply = {
+                "error": {"message": f"no answer for {dict(self.headers)} {sent}", "type": "invalid_request_error"}
+            }
+        data = json.dumps(reply).encode()
+        self.send_response(400 if refused else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
-    overton.base = fake_lm(reply, name="base", num_retries=0)
-    overton.base.kwargs |= {
-        "api_key": CANARIES["api_key"],
-        "headers": {"x-key": CANARIES["headers"]},
-        "extra_headers": {"x-other": CANARIES["extra_headers"]},
-        "extra_body": {"password": CANARIES["extra_body"]},
-        "api_base": f"http://me:{CANARIES['api_base']}@127.0.0.1:9/v1",
-    }
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def leaking() -> Iterator[dspy.LM]:
+    """An LM on such a server, with a canary in every setting that may hold a secret."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield dspy.LM(
+        "openai/some",
+        api_base=f"http://me:{CANARIES['api_base']}@127.0.0.1:{server.server_port}/v1",
+        api_key=CANARIES["api_key"],
+        headers={"x-key": CANARIES["headers"]},
+        extra_headers={"x-other": CANARIES["extra_headers"]},
+        extra_body={"password": CANARIES["extra_body"]},
+        num_retries=0,
+        cache=False,
+    )
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_secret_reaches_folder_or_store(
+    store: Path, overton: Overton, leaking: dspy.LM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every row is traced, those that fail among them, and what was compiled is registered."""
+    monkeypatch.setenv("SOME_API_KEY", CANARIES["environment"])
+    overton.base = leaking
     run_id = compiled(overton, output=tmp_path / "out", traces=1.0).report.run_id
     assert run_id is not None
     register(tmp_path / "out" / PROGRAM, "overton", read_scores(tmp_path / "out" / REPORT), run=opened_run(run_id))
-    RowTraces.flush()
     traces = tracking_client().search_traces(locations=[main_run().info.experiment_id])
     assert "no answer for" in str([span.attributes for trace in traces for span in trace.data.spans])
     files = [file for folder in (store, tmp_path / "out") for file in folder.rglob("*") if file.is_file()]
@@ -186,5 +221,5 @@ def test_no_secret_reaches_folder_or_store(
 def test_nothing_is_tracked_where_it_is_not_asked_for(store: Path, overton: Overton) -> None:
     assert compiled(overton, track=False).report.run_id is None
     assert not runs()
-    with pytest.raises(ValueError, match="traces is 3; it is a share of rows"):
+    with pytest.raises(ValueError, match=r"traces is 3.0; it is a share of rows"):
         compiled(overton, traces=3.0)

@@ -92,7 +92,7 @@ def test_there_is_room_for_as_many_words(talker: Overton) -> None:
 
 def test_a_baseline_that_is_compiled_itself_is_not_repeated() -> None:
     program = Prompted(fake_lm({"": RAMBLING}, name="base"))
-    report = compiled(program, strategy="instructions").report
+    report = compiled(program, strategy="bootstrap").report
     assert [one.name for one in report.test.beside] == ["vanilla", AS_LONG]
 
 
@@ -119,7 +119,7 @@ def elsewhere(tmp_path: Path) -> Path:
     """Ten situations of others, and two that are in the sample as well."""
     rows = [dict(row) for row in load_task("overton-vk").rows[:12]]
     for number, row in enumerate(rows[2:]):
-        row["situation"] = f"Lending a neighbour {number} tools"
+        row["situation"] = row["input"] = f"Lending a neighbour {number} tools"
     rows[0]["situation"] = rows[0]["situation"].upper()
     file = tmp_path / "elsewhere.json"
     file.write_text(json.dumps(rows), encoding="utf-8")
