@@ -1,7 +1,8 @@
-"""What the tests of programs share: a pool of fake communities, a base LLM that is never real, and scripted choices."""
+"""What the tests of programs share: fake communities, scripted choices, and a server that is asked for likelihoods."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import dspy
@@ -10,8 +11,11 @@ import pytest
 from modplural.programs.choice_prompt import ChoicePrompt, Scores
 from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm
-from modplural.programs.measures import arun_plan, run_plan
+from modplural.programs.engines.scoring import Likelihood, ScoreItem
+from modplural.programs.measures import arun_plan, ascore, run_plan, score
 from modplural.programs.pool import CommunityPool
+
+from .likelihood_server import Reply, Score, Server
 
 SAYINGS = {
     "care": "Kindness protects somebody fragile. More follows.",
@@ -65,6 +69,46 @@ def measured(request: pytest.FixtureRequest) -> Callable[..., Scores]:
         return run_plan(lm, plan) if request.param == "sync" else asyncio.run(arun_plan(lm, plan))
 
     return run
+
+
+@pytest.fixture
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[dict[str, Any]], Reply]], Server]]:
+    servers: list[Server] = []
+
+    def start(reply: Callable[[dict[str, Any]], Reply]) -> Server:
+        server = Server(reply)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def measure(request: pytest.FixtureRequest) -> Score:
+    """`score` and `ascore`, alike; the LM's connections are closed afterwards."""
+
+    def run(lm: dspy.LM, items: list[ScoreItem]) -> list[list[Likelihood]]:
+        try:
+            return score(lm, items)
+        finally:
+            lm.close()
+
+    async def arun(lm: dspy.LM, items: list[ScoreItem]) -> list[list[Likelihood]]:
+        try:
+            return await ascore(lm, items)
+        finally:
+            await lm.aclose()
+
+    return run if request.param == "sync" else lambda lm, items: asyncio.run(arun(lm, items))
 
 
 @pytest.fixture

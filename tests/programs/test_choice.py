@@ -1,8 +1,7 @@
 """The measured choice as a predictor: what it answers and what it refuses."""
 
-import asyncio
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from typing import Any
 
 import dspy
@@ -15,14 +14,7 @@ from modplural.programs.choosing import STRATEGIES, Strategy
 from modplural.programs.engines.fake import AsyncFakeEngine, FakeEngine, fake_lm, prompt_text
 from modplural.programs.measurement import Measurement
 
-
-class Pick(dspy.Signature):
-    """You pick what reflects the attribute."""
-
-    query: str = dspy.InputField()
-    attribute: str | None = dspy.InputField(default=None)
-    options: list[str] = dspy.InputField()
-    choice: str = dspy.OutputField()
+from .drinks import OPTIONS, QUERY, Pick, likely, reply
 
 
 class Listing(FakeEngine):
@@ -38,9 +30,6 @@ class Talking(FakeEngine):
     measures = frozenset()
 
 
-QUERY = "A drink?"
-OPTIONS = ["tea", "milk"]
-LIKES = {"tea": 0.3, "milk": 0.1}
 EXPECTED = {
     "letters": ({"tea": 0.75, "milk": 0.25}, "likelihood", 0.8),
     "texts": ({"tea": 0.75, "milk": 0.25}, "likelihood", 0.6),
@@ -52,40 +41,8 @@ EXPECTED = {
 """What each strategy makes of the LM below, for which tea is three times as likely: distribution, method, outside."""
 
 
-def logprob(text: str, continuation: str) -> float:
-    """Half of a probability for each spelling, of a letter (liked less in the second place), verdict, word or text."""
-    word, lines = continuation.strip(), text.splitlines()
-    if word in ("A", "B"):
-        option = next(line[3:] for line in reversed(lines) if line.startswith(f"{word}. "))
-        return math.log(LIKES[option] * {"A": 0.9, "B": 0.1}[word] / 2)
-    if word in LIKES:
-        return math.log(LIKES[word] / 2)
-    if word == "warmth":
-        return math.log(LIKES[next(line for line in reversed(lines) if line in LIKES)] / 2)
-    favourable = word in ("Good", "Yes", "True")
-    return math.log((LIKES[lines[-2]] if favourable else 0.1) / 2)
-
-
-def reply(request: Any) -> str:
-    text = prompt_text(request)
-    if "How likely" in text:
-        return "A: 60%\nB: 20%"
-    wanted = ["tea"] * 6 + ["milk"] * 2 + ["neither"] * 2
-    option = wanted[request.config.seed]
-    return next((line[0] for line in text.splitlines() if line[1:] == f". {option}"), "Neither of them.")
-
-
-def likely(likelihoods: Mapping[str, float] | Callable[[str, str], float] | None = None, **settings: Any) -> dspy.LM:
-    return fake_lm(reply, likelihoods or logprob, **settings)
-
-
 def lm_of(engine: FakeEngine) -> dspy.LM:
     return dspy.LM("fake/lm", engine=engine, async_engine=AsyncFakeEngine(engine), cache=False)
-
-
-def demo(choice: Any = "bread", options: Any = ("soup", "bread"), **inputs: Any) -> dspy.Example:
-    given = {"query": "A meal?", "options": list(options) if isinstance(options, tuple) else options, **inputs}
-    return dspy.Example(**given, choice=choice).with_inputs(*given)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -272,101 +229,6 @@ async def test_calibration_counts(run: Any) -> None:
     assert found.choice == " milk"
     assert found.probabilities == pytest.approx({"tea": 0.25, " milk": 0.75})
     assert found.outside == pytest.approx(0.6)
-
-
-async def test_the_prompt_holds_instructions_and_inputs_and_the_options_once(run: Any) -> None:
-    lm = likely()
-    await run(MeasuredChoice(Pick, "letters"), query=QUERY, attribute="warmth", options=OPTIONS, lm=lm)
-    [text] = lm.engine.prompts
-    first = text.split("Answer with the letter")[0]
-    assert first.startswith("You pick what reflects the attribute.\n")
-    assert QUERY in first
-    assert "warmth" in first
-    assert (first.count("tea"), first.count("milk")) == (1, 1)
-
-
-async def test_an_input_left_out_leaves_no_trace(run: Any) -> None:
-    lm = likely()
-    await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=OPTIONS, lm=lm)
-    assert "Attribute" not in lm.engine.prompts[0]
-    assert "None" not in lm.engine.prompts[0]
-
-
-async def test_changed_instructions_reach_the_prompt(run: Any) -> None:
-    choose = MeasuredChoice(Pick, "texts")
-    choose.signature = choose.signature.with_instructions("Pick what keeps warm.")
-    lm = likely()
-    await run(choose, query=QUERY, options=OPTIONS, lm=lm)
-    assert lm.engine.prompts[0].startswith("Pick what keeps warm.\n")
-    assert "reflects" not in lm.engine.prompts[0]
-
-
-async def test_demos_are_shown_as_they_were_solved(run: Any) -> None:
-    choose = MeasuredChoice(Pick, "letters")
-    choose.demos = [demo(), demo("stew", ["soup\nA. bun", "stew"], query="And then?").toDict()]
-    lm = likely()
-    await run(choose, query=QUERY, options=OPTIONS, lm=lm)
-    shown = lm.engine.prompts[0]
-    request = "\n\nAnswer with the letter of one option.\n"
-    assert f"Query: A meal?\n\nA. soup\nB. bread{request}B\n" in shown
-    assert f"Query: And then?\n\nA. soup A. bun\nB. stew{request}B\n" in shown
-    assert shown.index("A meal?") < shown.index("And then?") < shown.index(QUERY)
-
-
-@pytest.mark.parametrize(
-    "malformed",
-    [
-        demo("cake"),
-        demo(None),
-        demo("bread", None),
-        demo("bread", "soup or bread"),
-        demo("bread", ["bread"]),
-        demo("bread", ["bread", "bread"]),
-        demo("bread", ["bread", " bread"]),
-        demo("bread", ["bread", ""]),
-        demo("bread", ["bread", 3]),
-        demo(3, [2, 3]),
-        dspy.Example(query="A meal?", choice="bread"),
-        dspy.Example(query="A meal?", options=["soup", "bread"]),
-    ],
-)
-async def test_a_demo_that_shows_no_choice_is_left_out(malformed: dspy.Example, run: Any) -> None:
-    choose, lm = MeasuredChoice(Pick, "verdicts"), likely()
-    choose.demos = [malformed]
-    found = await run(choose, query=QUERY, options=OPTIONS, lm=lm)
-    assert "A meal?" not in "".join(lm.engine.prompts)
-    assert found.probabilities == pytest.approx({"tea": 0.75, "milk": 0.25})
-
-
-async def test_what_was_measured_is_in_the_trace(run: Any) -> None:
-    choose = MeasuredChoice(Pick, "texts")
-    with dspy.context(lm=likely(), trace=[]):
-        found = await run(choose, query=QUERY, options=OPTIONS)
-        [(predictor, inputs, outputs)] = dspy.settings.trace
-    assert predictor is choose
-    assert inputs["options"] == OPTIONS
-    assert outputs is found
-    assert set(outputs.keys()) == {"choice", "probabilities", "strategy", "method", "outside"}
-
-
-async def test_many_choices_run_at_once_without_mixing() -> None:
-    choose = MeasuredChoice(Pick, "texts")
-    table = {f"option {place}": -float(place) for place in range(12)}
-
-    def call(place: int) -> Any:
-        options = [f"option {place}", f"option {place + 1}"]
-        return choose.acall(query=f"Question {place}?", options=options, lm=likely(table))
-
-    found = await asyncio.gather(*map(call, range(11)))
-    assert [answer.choice for answer in found] == [f"option {place}" for place in range(11)]
-
-
-async def test_the_adapter_of_the_caller_is_left_alone(run: Any) -> None:
-    adapter = dspy.JSONAdapter()
-    with dspy.context(adapter=adapter, lm=likely()):
-        found = await run(MeasuredChoice(Pick, "texts"), query=QUERY, options=OPTIONS)
-        assert dspy.settings.adapter is adapter
-    assert found.choice == "tea"
 
 
 @pytest.mark.parametrize(
