@@ -1,8 +1,10 @@
 """Every example that readers are told to copy is run, in an empty folder, on the embedded LM."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,20 @@ def test_shell_commands_are_targets_or_ours(loaded: Any, tmp_path: Path, monkeyp
     result = CliRunner().invoke(app, run[1:])
     assert result.exit_code == 0, result.output
     assert Path("answers.json").is_file()
+
+
+def test_the_target_for_served_pools_serves_where_the_preset_asks() -> None:
+    """Its commands are run on a server in `tests/servers`, as the target takes minutes and gigabytes."""
+    from modplural import load_pool
+
+    section = README.split("\n## Served pools\n")[1].split("\n## ")[0]
+    (target,) = re.findall(r"^(make \w+)", section, re.MULTILINE)
+    plain = {name: value for name, value in os.environ.items() if name not in ("PORT", "MAKEFLAGS", "MAKEOVERRIDES")}
+    dry = [*shlex.split(target), "--dry-run"]
+    printed = subprocess.run(dry, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
+    (port,) = re.findall(r"examples/serve_vllm\.py --port (\d+)$", printed.stdout, re.MULTILINE)
+    pool = load_pool("vllm")
+    assert {lm.api_base for lm in (pool.base, *pool.communities)} == {f"http://127.0.0.1:{port}/v1"}
 
 
 @pytest.mark.slow
