@@ -5,11 +5,15 @@ This file knows no program; the errors of engines, measurements and pool files l
 
 import os
 import re
+from base64 import b64encode
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 import dspy
 
 _LONGEST = 300
 _SECRET = ("api_key", "headers", "extra_headers", "extra_body")
+_ADDRESS = ("api_base", "base_url")
 _SECRET_VARIABLE = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _KEY_LENGTH = 8
 """Shorter values of such variables are switches (`TOKENIZERS_PARALLELISM=false`), and words of ordinary errors."""
@@ -41,14 +45,28 @@ def reason(error: Exception, *lms: dspy.BaseLM, longest: int = _LONGEST) -> str:
 def redacted(text: str, *lms: dspy.BaseLM) -> str:
     """A text without what may be secret: servers repeat the key that they refuse.
 
-    Passwords in addresses are taken out; the keys, headers and bodies of `lms` become `***`, and so do the values of
-    environment variables whose names speak of a secret, as providers' libraries read their keys there.
+    Passwords in addresses are taken out; the keys, headers and bodies of `lms` become `***`, and so do the passwords of
+    their addresses in whatever form they are sent, and the values of environment variables whose names speak of a
+    secret, as providers' libraries read their keys there.
     """
     held = _texts([lm.kwargs.get(name) for lm in lms for name in _SECRET])
+    held += [secret for lm in lms for name in _ADDRESS for secret in _credentials(lm.kwargs.get(name))]
     named = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= _KEY_LENGTH]
     for secret in sorted({*held, *named}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _USERINFO.sub("", text)
+
+
+def _credentials(address: object) -> Iterator[str]:
+    """The password of an address, and how it is sent in a header."""
+    try:
+        parts = urlsplit(str(address or ""))
+    except ValueError:  # such as an address without the end of its brackets, which nobody can be asked at
+        return
+    if parts.password:
+        password = unquote(parts.password)
+        yield from _texts(password)
+        yield b64encode(f"{unquote(parts.username or '')}:{password}".encode()).decode()
 
 
 def _texts(value: object) -> list[str]:

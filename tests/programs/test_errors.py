@@ -34,3 +34,11 @@ def test_keys_that_providers_read_from_the_environment_are_redacted(monkeypatch:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     monkeypatch.setenv("HOME_TOWN", "Canterbury")
     assert redacted("canary-5-and-more, canary-5, false, Canterbury") == "***, ***, false, Canterbury"
+
+
+def test_the_password_of_an_address_is_redacted_as_it_is_sent() -> None:
+    """In a header it stands together with the name, in base 64; a server may repeat either."""
+    lm = dspy.LM("openai/any", api_base="http://me:canary%2D9word@127.0.0.1:9/v1")
+    sent = "Basic bWU6Y2FuYXJ5LTl3b3Jk; the password canary-9word is wrong"
+    assert redacted(sent, lm) == "Basic ***; the password *** is wrong"
+    assert redacted("as it was", dspy.LM("openai/any", api_base="http://[::1")) == "as it was"
