@@ -97,11 +97,11 @@ def parts_of(
         ValueError: A limit is less than 1, or the task is unknown.
     """
     whole = _load(task, data)
-    parts = [
+    train, dev, test = (
         _part(split.name, split.digest, whole, split.records.values(), limit, seed) for split in split_records(whole)
-    ]
+    )
     further = None if unseen is None else _unseen(task, unseen, whole, seed)
-    return Parts(task, str(whole.path), *parts, further)
+    return Parts(task, str(whole.path), train, dev, test, further)
 
 
 def _unseen(task: str, unseen: Unseen, whole: RecordFile, seed: int) -> Part:
@@ -123,9 +123,12 @@ def _part(name: str, digest: str, whole: RecordFile, records: Iterable[Record], 
         raise ValueError(f"limit is {limit}; it is a number of records, 1 or more")
     asked = [record for record in records if record.settled() is None]
     if not asked:
-        others = " that is not among those compiled on" if name == UNSEEN else ""
+        if name == UNSEEN:
+            raise RunUsageError(
+                f"{whole.path} has no record of a situation that is not compiled on; give others"
+            )
         raise RunUsageError(
-            f"{whole.path} has no record for {name}{others}, which compiling cannot do without; give more records"
+            f"{whole.path} has no record for {name}, which compiling cannot do without; give more records"
         )
     if limit is not None and limit < len(asked):
         places = random.Random(seed).sample(range(len(asked)), limit)

@@ -110,7 +110,8 @@ def log_program(folder: Path, run: TrackedRun, scores: Scores | None = None) -> 
     """
     manifest, content = read_manifest(folder), _content(folder, scores)
     client = tracking_client()
-    for output in client.get_run(run.run_id).outputs.model_outputs:
+    outputs = client.get_run(run.run_id).outputs
+    for output in outputs.model_outputs if outputs else ():
         if client.get_logged_model(output.model_id).tags.get(CONTENT_TAG) == content:
             return str(output.model_id)
     return _log_model(client, run, folder, manifest, scores)

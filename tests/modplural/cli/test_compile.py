@@ -112,6 +112,21 @@ def test_a_version_that_is_no_better_is_no_champion(better: Run, tmp_path: Path)
     assert find("moral@champion").number == 1
 
 
+def test_scores_of_an_evaluation_pair_with_those_of_a_compilation(
+    better: Run, run: Run, pool_file: Path, tmp_path: Path
+) -> None:
+    task = ("--task", "distributional-moralchoice")
+    whole = ("--strategy", "measurement", "--pool", pool_file, "--output", tmp_path / "compiled")
+    assert run("compile", "distributional", *task, *whole, "--register", "moral", "--promote").exit_code == 0
+    evaluated = ("--program", tmp_path / "compiled" / PROGRAM, "--method", "prompted", "--output", tmp_path / "found")
+    assert run("evaluate", *task, *evaluated).exit_code == 0
+    metrics = ("--metrics", tmp_path / "found" / "evaluation.json")
+    result = run("versions", "register", tmp_path / "compiled" / PROGRAM, "--name", "moral", *metrics)
+    assert result.exit_code == 0, result.stderr
+    refused = run("versions", "promote", "moral/2")
+    assert "Jensen-Shannon distance differs by +0.0000 [+0.0000, +0.0000] on the same rows" in refused.stderr
+
+
 def test_a_student_is_not_registered(compile_mode: Run) -> None:
     result = compile_mode("--register", "moral")
     assert "Nothing is registered as moral, because the program is the student" in result.stdout

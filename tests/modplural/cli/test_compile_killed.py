@@ -96,8 +96,8 @@ def test_kills_lose_nothing_and_register_nothing_twice(store: Path, pool_file: P
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() - began < STUCK
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate(timeout=STUCK)
     said = finish(start(command("killed", pool_file), tmp_path))
     assert "models:/killed@champion is killed/1 now: the first champion." in said
     assert found(tmp_path / "killed") == found(tmp_path / "whole")

@@ -145,7 +145,7 @@ def test_situations_that_were_compiled_on_are_not_unseen(elsewhere: Path) -> Non
     assert whole is not None
     assert len(whole.examples) == 10
     assert all("Lending" in example.query for example in whole.examples)
-    with pytest.raises(RunUsageError, match="no record for unseen that is not among those compiled on"):
+    with pytest.raises(RunUsageError, match="has no record of a situation that is not compiled on"):
         parts_of("overton-vk", unseen=Unseen(load_task("overton-vk")))
     with pytest.raises(RunUsageError, match="holds records of steerable-vk, and overton-vk was to be compiled"):
         parts_of("overton-vk", unseen=Unseen(load_task("steerable-vk")))
