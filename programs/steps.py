@@ -19,13 +19,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import dspy
 
 from .adapters import PlainAdapter
 from .cancelling import ended
+from .hints import advised
 from .memory import Kept
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ def _ask_in_thread(call: Call) -> Future[_Outcome]:
 
 def _ask(call: Call) -> _Outcome:
     outcome = _Outcome()
+    call = _advised(call)
     try:
         with _settings(call, outcome):
             kept = _place(call)
@@ -165,6 +167,7 @@ async def _aask_all(calls: Sequence[Call]) -> list[_Outcome]:
 
 async def _aask(call: Call) -> _Outcome:
     outcome = _Outcome()
+    call = _advised(call)
     try:
         async with asyncio.timeout(call.timeout) as limit:
             with _settings(call, outcome):
@@ -173,6 +176,11 @@ async def _aask(call: Call) -> _Outcome:
     except Exception as error:
         outcome = _late(call) if limit.expired() else _Outcome(error, outcome.trace)
     return _tell(call, outcome)
+
+
+def _advised(call: Call) -> Call:
+    """The call with what DSPy advises; before our own adapter hides the one that brings it."""
+    return replace(call, inputs=advised(call.predictor, call.inputs))
 
 
 def _predict(call: Call) -> Any:

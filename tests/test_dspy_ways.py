@@ -4,6 +4,7 @@ Every LM is scripted to say whose it is, so that an answer through another one i
 with must never be asked by a program.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -142,23 +143,47 @@ def test_best_of_n_draws_from_every_lm_anew(program: Program, asked: dict[str, A
     assert all(lm is bound[place] for place, lm in lms(program).items())
 
 
-def test_refine_draws_anew_until_it_is_good_enough(program: Program, asked: dict[str, Any]) -> None:
-    program(**asked)
-    once, bound = counts(program), lms(program)
+def refined(program: Program, asked: dict[str, Any], advice: dict[str, str]) -> tuple[dspy.Prediction, dspy.LM]:
+    """What `dspy.Refine` makes of a program that is good enough at the second try, and the LM that advised."""
     rewards = iter([0.0, 1.0])
 
     def reward(arguments: dict[str, Any], found: dspy.Prediction) -> float:
         return next(rewards)
 
-    said = "[[ ## discussion ## ]]\nNobody.\n\n[[ ## advice ## ]]\n{}\n\n[[ ## completed ## ]]"
-    adviser = fake_lm({"": said}, name="adviser")
+    said = {"discussion": "Too short.", "advice": json.dumps(advice)}
+    text = "\n\n".join(f"[[ ## {field} ## ]]\n{value}" for field, value in said.items()) + "\n\n[[ ## completed ## ]]"
+    adviser = fake_lm({"": text}, name="adviser")
     refine = dspy.Refine(program, N=3, reward_fn=reward, threshold=1.0)
     with dspy.context(lm=adviser):
-        found = refine(**asked)
-    assert same(found, program(**asked))
+        return refine(**asked), adviser
+
+
+def test_refine_draws_anew_until_it_is_good_enough(program: Program, asked: dict[str, Any]) -> None:
+    program(**asked)
+    once, bound = counts(program), lms(program)
+    found, adviser = refined(program, asked, {})
     assert len(adviser.engine.requests) == 1, "the advice is asked of DSPy's LM, and nothing else is"
-    assert counts(program) == {place: 4 * count for place, count in once.items()}
+    assert counts(program) == {place: 3 * count for place, count in once.items()}
+    assert same(found, program(**asked))
     assert all(lm is bound[place] for place, lm in lms(program).items())
+
+
+def test_refine_gives_its_advice_to_those_that_it_blames(program: Program, asked: dict[str, Any]) -> None:
+    before = {place: len(lm.engine.prompts) for place, lm in lms(program).items()}
+    program(**asked)
+    blamed = {name: f"Mind {name}." for name, _ in program.named_predictors()}
+    refined(program, asked, blamed)
+    prompts = [prompt for place, lm in lms(program).items() for prompt in lm.engine.prompts[before[place] :]]
+    hinted = [prompt for prompt in prompts if "Hint" in prompt]
+    assert hinted
+    shown = [prompt for prompt in prompts if "What is this about?" not in prompt]  # which compares, and has no inputs
+    assert len(hinted) * 3 == len(shown), "one of the three answers was advised, in all of its prompts"
+    assert all("Mind " in prompt for prompt in hinted)
+
+
+def test_who_is_not_blamed_hears_nothing(program: Program, asked: dict[str, Any]) -> None:
+    refined(program, asked, {name: "N/A" for name, _ in program.named_predictors()})
+    assert not any("Hint" in prompt for lm in lms(program).values() for prompt in lm.engine.prompts)
 
 
 class Status(StatusMessageProvider):
