@@ -22,7 +22,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: export HF_HUB_OFFLINE := 1
-demo: $(INSTALLED) ## Answer one question in each mode, with the embedded LM and no network
+demo: $(INSTALLED) ## Ask in each mode and evaluate the six tasks, with the embedded LM and no network
 	$(BIN)/modplural demo
 
 test: export HF_HUB_OFFLINE := 1

@@ -1,4 +1,4 @@
-"""`modplural demo`: every mode and a run over a few records, on the LM that comes along."""
+"""`modplural demo`: every mode, a run over a few records and the six tasks, on the LM that comes along."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .adjusting import Changes, adjust
 from .ask import answer
+from .demo_evaluation import evaluate_sample
 from .options import DEFAULT_POOL, ModeName, SynthesisName, lms_of, make_program
 from .run import run_records
 from .session import Terminal, session
@@ -27,9 +28,11 @@ _SYNTHESIS = SynthesisName.PER_MESSAGE  # a joint synthesis by so small a base l
 
 
 def demo() -> None:
-    """Ask a question in each mode and answer a few records, on the LM that comes along."""
+    """Ask a question in each mode, answer a few records and evaluate the six tasks, on the LM that comes along."""
     started = time.monotonic()
     with session() as terminal:
+        from ..poolfile import open_pool
+
         programs = {mode: make_program(mode, None, None, DEFAULT_POOL, None) for mode in ModeName}
         adjust(programs[ModeName.OVERTON], Changes(synthesis=_SYNTHESIS))
         for program in programs.values():
@@ -47,6 +50,8 @@ def demo() -> None:
             )
             run_records(terminal, programs[mode], records, output, limit=_RECORDS, workers=8)
             _show_results(terminal, output)
+        terminal.out.print(f"\nSo far it took {time.monotonic() - started:.0f} s.")
+        evaluate_sample(terminal, open_pool(DEFAULT_POOL))
         terminal.out.print(f"\nThe demo took {time.monotonic() - started:.0f} s.")
 
 

@@ -146,6 +146,8 @@ def evaluate(
             methods = ChosenMethods(names, program, Changes(on_failure, at_least, measure, synthesis), seed)
             plans = make_plans(names_in(task), built, methods, ChosenRecords(data, split, limit))
             _check_against(against, plans)
+            for folder in filter(None, (export, report)):
+                folder.mkdir(parents=True, exist_ok=True)  # or a wrong one would be found out after all LMs were asked
             if traces and not track:
                 raise ValueError("--traces keeps traces with a run in MLflow; it needs --track")
             judged, scored = make_judge(judge, built.base), make_scorer(scorer, built.base)

@@ -15,6 +15,7 @@ def quiet_mlflow() -> Iterator[None]:
     log = logging.getLogger("mlflow")
     level = log.level
     log.setLevel(logging.WARNING)
+    logging.getLogger("mlflow.tracing").setLevel(logging.WARNING)  # for good: it says at exit that it writes traces
     try:
         yield
     finally:

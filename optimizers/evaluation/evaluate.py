@@ -142,7 +142,8 @@ def _check_method(plan: Plan, method: str) -> None:
     asked = (record for record in plan.records.records.values() if record.settled() is None)
     record = next(asked, None)
     if record is None:
-        raise RunUsageError(f"{plan.records.path} has no record of {plan.task} that anybody could be asked about")
+        part = f" in its split {plan.records.name!r}" if isinstance(plan.records, Split) else ""
+        raise RunUsageError(f"{plan.records.path} has no record of {plan.task}{part} that anybody could be asked about")
     try:
         check_fit(plan.programs[method], record)
     except ValueError as error:

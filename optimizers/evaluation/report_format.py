@@ -9,6 +9,10 @@ import re
 from markupsafe import Markup
 
 from ..metrics import Comparison, Figure
+from .result import PairedComparison
+
+FEWEST_SITUATIONS = 5
+"""Situations without which no p-value is told: with fewer, resamples are too much alike, with one all the same."""
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&$@#]|(?<=www)\.|:(?=//)")
 
@@ -30,9 +34,13 @@ def number_text(value: float, digits: int = 3) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def p_text(value: float) -> str:
-    """A p-value; nothing where there is none."""
-    return "" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001"
+def p_text(found: PairedComparison) -> str:
+    """A corrected p-value; nothing where there is none, and no number where a few situations would feign one."""
+    if math.isnan(found.corrected):
+        return ""
+    if found.comparison.groups < FEWEST_SITUATIONS:
+        return "too few"
+    return f"{found.corrected:.3f}" if found.corrected >= 0.001 else "< 0.001"
 
 
 def markdown_text(value: object) -> Markup:

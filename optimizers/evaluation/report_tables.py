@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..metrics import Figure
-from .result import EvaluatedTask, Evaluation, MethodFigures
+from .report_format import difference_text, figure_text, p_text
+from .result import EvaluatedTask, Evaluation, MethodFigures, PairedComparison
 
 BESIDE = (
     "share above 0.33",
@@ -46,15 +46,26 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
         [
             one.task,
             one.method,
-            _signed(one.comparison.difference, one.comparison.low, one.comparison.high),
+            difference_text(one.comparison),
             f"{one.comparison.favours_first:.0%}" if one.comparison.n else "",
-            _p_value(one.corrected),
+            p_text(one),
             str(one.comparison.n),
         ]
         for one in evaluation.comparisons
     ]
     title = f"Against {evaluation.comparisons[0].against}, on the same rows (p corrected after Holm)"
     return Table(title, ["task", "method", "difference", "better", "p", "n"], rows)
+
+
+def overview_table(evaluation: Evaluation, method: str) -> Table | None:
+    """All tasks in one table: their primary figure by the reference and by one other method, and the difference."""
+    compared = [one for one in evaluation.comparisons if one.method == method]
+    if not compared:
+        return None
+    tasks = {task.name: task for task in evaluation.tasks}
+    rows = [_overview(evaluation, tasks[one.task], one) for one in compared]
+    columns = ["task", compared[0].against, method, "difference", ""]
+    return Table("Every task by its primary figure, with 95% intervals", columns, rows)
 
 
 def token_table(evaluation: Evaluation) -> Table | None:
@@ -91,6 +102,22 @@ def failure_table(evaluation: Evaluation) -> Table | None:
     return Table(title, ["task", "method", "rows", "why"], rows) if rows else None
 
 
+def _overview(evaluation: Evaluation, task: EvaluatedTask, one: PairedComparison) -> list[str]:
+    figures = {found.method: found.figures[task.primary] for found in evaluation.figures if found.task == task.name}
+    measured = [figure_text(figures[one.against]), figure_text(figures[one.method]), difference_text(one.comparison)]
+    # Intervals below their numbers, so that all of it fits a terminal.
+    below = [text.replace(" [", "\n[") for text in measured]
+    return [f"{task.name}\n{task.primary}, n={one.comparison.n}", *below, _tendency(one, task)]
+
+
+def _tendency(one: PairedComparison, task: EvaluatedTask) -> str:
+    """What a difference means, as far as its interval tells."""
+    low, high = one.comparison.low, one.comparison.high
+    if not (low > 0 or high < 0):
+        return "not clear"
+    return "better" if (low > 0) == task.higher_is_better else "worse"
+
+
 def _figure_table(evaluation: Evaluation, task: EvaluatedTask) -> Table:
     of_task = [found for found in evaluation.figures if found.task == task.name]
     beside = [name for name in BESIDE if name != task.primary and any(name in found.figures for found in of_task)]
@@ -102,7 +129,7 @@ def _figure_table(evaluation: Evaluation, task: EvaluatedTask) -> Table:
 def _cells(found: MethodFigures, primary: str, beside: list[str]) -> Iterator[str]:
     figure = found.figures[primary]
     yield found.method
-    yield _interval(figure)
+    yield figure_text(figure)
     yield str(figure.n)
     for name in beside:
         yield _value(name, found.figures[name].value) if name in found.figures else ""
@@ -116,19 +143,7 @@ def _title(task: EvaluatedTask) -> str:
     return f"{task.name}: {records}{part}, {better}{scorer}"
 
 
-def _interval(figure: Figure) -> str:
-    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]" if figure.n else "no row"
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    return "no row has both" if math.isnan(value) else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
 def _value(name: str, value: float) -> str:
     if math.isnan(value):
         return ""
     return f"{value:.0f}" if name == "words" else f"{value:.3f}"
-
-
-def _p_value(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001"

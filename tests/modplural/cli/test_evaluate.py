@@ -289,6 +289,30 @@ def test_a_folder_that_is_a_file_is_wrong_usage(evaluate: Run, found: Path) -> N
     assert found.read_text() == "mine"
 
 
+@pytest.mark.parametrize("option", ["--report", "--export"])
+def test_a_folder_for_files_is_looked_at_before_anybody_is_asked(
+    evaluate: Run, fakes: LMs, found: Path, tmp_path: Path, option: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    result = evaluate(option, taken)
+    assert result.exit_code == 2
+    assert "taken: File exists" in result.stderr
+    assert calls(fakes) == 0
+    assert not found.exists()
+
+
+def test_a_split_without_records_is_named(run: Run, pool_file: Path, tmp_path: Path) -> None:
+    records = tmp_path / "records.json"
+    question = {"options": ["Yes", "No"], "attribute": "low_ambiguity", "gold_distribution": [1, 0]}
+    records.write_text(json.dumps([{"id": 1, "question": "Is it?", **question}]))
+    fixed = ("--task", TASK, "--pool", pool_file, "--data", records, "--output", tmp_path)
+    results = {split: run("evaluate", *fixed, "--split", split) for split in ("train", "dev", "test")}
+    assert sorted(result.exit_code for result in results.values()) == [0, 2, 2]
+    for split, result in results.items():
+        assert (f"no record of {TASK} in its split '{split}'" in result.stderr) == (result.exit_code == 2)
+
+
 def test_bars_show_every_task_with_its_rate_and_what_failed() -> None:
     terminal = Terminal()
     terminal.notes = Console(file=io.StringIO(), force_terminal=True, width=100)

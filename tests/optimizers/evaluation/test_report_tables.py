@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from modplural.optimizers.evaluation import Plan, evaluate, export, report_tables
 
 from .conftest import Words, World, dilemma, situation
@@ -47,6 +49,45 @@ def test_a_comparison_without_a_common_row_has_no_p(world: World, found: Path) -
     table = report_tables.comparison_table(evaluate([world.plan(CHOICE, [dilemma(0)], "prompted", "modular")], found))
     assert table is not None
     assert table.rows == [[CHOICE, "modular", "no row has both", "", "", "0"]]
+
+
+@pytest.mark.parametrize(("number", "said"), [(4, "too few"), (5, "1.000")])
+def test_a_few_situations_have_no_p(world: World, found: Path, number: int, said: str) -> None:
+    plan = world.plan(CHOICE, [dilemma(n) for n in range(number)], "prompted", "vanilla")
+    table = report_tables.comparison_table(evaluate([plan], found))
+    assert table is not None
+    assert table.rows[0][-2:] == [said, str(number)]
+
+
+def test_all_tasks_stand_in_one_table(world: World, found: Path) -> None:
+    scripted = {"perspectives": "Nothing of it.", **world.replies}  # the first that fits is said
+    world.replies.clear()
+    world.replies.update(scripted)
+    plans = [
+        world.plan("overton-vk", [situation(n) for n in range(6)], "prompted", "vanilla"),
+        world.plan(CHOICE, [dilemma(n) for n in range(5)], "prompted", "vanilla"),
+    ]
+    evaluation = evaluate(plans, found, scorer=Words())
+    table = report_tables.overview_table(evaluation, "vanilla")
+    assert table is not None
+    assert table.columns == ["task", "prompted", "vanilla", "difference", ""]
+    assert table.rows == [
+        [
+            "overton-vk\nvalue coverage, n=6",
+            "0.250\n[0.250, 0.250]",
+            "0.500\n[0.500, 0.500]",
+            "+0.250\n[+0.250, +0.250]",
+            "better",
+        ],
+        [
+            f"{CHOICE}\nJensen-Shannon distance, n=5",
+            "0.347\n[0.347, 0.347]",
+            "0.347\n[0.347, 0.347]",
+            "+0.000\n[+0.000, +0.000]",
+            "not clear",
+        ],
+    ]
+    assert report_tables.overview_table(evaluation, "modular") is None
 
 
 def test_prices_are_shown_where_they_are_known(world: World, found: Path) -> None:
