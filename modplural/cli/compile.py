@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from .adjusting import Changes, adjust
 from .compiled import register_compiled, show_report
 from .mlflow_log import quiet_mlflow
-from .options import DEFAULT_POOL, ModeName, PoolOption, ProgramOption, SeedOption, make_program
+from .options import (
+    DEFAULT_POOL,
+    MeasureOption,
+    ModeName,
+    PoolOption,
+    ProgramOption,
+    SeedOption,
+    SynthesisOption,
+    make_program,
+)
 from .session import INTERRUPTED, Terminal, WrongUsageError, checking, described, interruptible, leave, session
 
 if TYPE_CHECKING:
@@ -96,6 +106,8 @@ def compile_program(
     traces: Annotated[
         float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of the rows scored at the end to trace there.")
     ] = TRACED,
+    measure: MeasureOption = None,
+    synthesis: SynthesisOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Rows under way at the same time.")] = None,
     seed: SeedOption = None,
 ) -> None:
@@ -103,6 +115,7 @@ def compile_program(
     with session() as terminal, quiet_mlflow():
         with checking():
             student = _student(mode, program, pool, seed)
+            adjust(student, Changes(measure=measure, synthesis=synthesis))
             lm = _prompt_lm(prompt_lm)
             tracked = _tracked(terminal, track, register, promote, mode)
         chosen = _Chosen(

@@ -84,6 +84,15 @@ def test_a_saved_program_is_compiled_further(compile_mode: Run, tmp_path: Path) 
     assert "holds a Distributional, which is not the mode overton" in result.stderr
 
 
+def test_a_search_starts_from_the_measure_that_is_named(compile_mode: Run) -> None:
+    named = compile_mode("--measure", "letters")
+    assert named.exit_code == 0, named.stderr
+    trials = [line for line in named.stderr.splitlines() if line.startswith("measurement: ")]
+    assert trials[0].endswith("choose: letters")
+    refused = compile_mode("--synthesis", "joint")
+    assert (refused.exit_code, "leave out --synthesis" in refused.stderr) == (2, True)
+
+
 def test_a_version_is_registered_with_its_scores_once(better: Run, run: Run, tmp_path: Path) -> None:
     result = better("--register", "moral", "--promote")
     assert result.exit_code == 0, result.stderr
