@@ -53,6 +53,7 @@ def fit(
         task_type="CAUSAL_LM",
     )
     arguments = _arguments(settings, len(train), folder, on_cpu=model.device.type == "cpu")
+    _stay_on(model.device, arguments)
     checkpoint = last_checkpoint(folder)
     if checkpoint is not None and epochs_since_best(checkpoint.perplexities) >= settings.patience:
         arguments.num_train_epochs = checkpoint.epochs  # it had ended; what it made was not kept
@@ -116,6 +117,14 @@ class _OneDevice(TrainingArguments):
     @property
     def n_gpu(self) -> int:
         return min(1, super().n_gpu)
+
+
+def _stay_on(device: torch.device, arguments: TrainingArguments) -> None:
+    """Keep a training on the CUDA device that its model is on; the trainer would move it to the first one."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+        arguments.distributed_state.device = device  # of accelerate, which places batches
+        vars(arguments)["_setup_devices"] = device  # behind `arguments.device`, which places the model
 
 
 def _arguments(settings: TrainingSettings, comments: int, folder: Path, *, on_cpu: bool) -> TrainingArguments:
