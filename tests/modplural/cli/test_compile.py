@@ -127,8 +127,11 @@ def test_scores_of_an_evaluation_pair_with_those_of_a_compilation(
     task = ("--task", "distributional-moralchoice")
     whole = ("--strategy", "measurement", "--pool", pool_file, "--output", tmp_path / "compiled")
     assert run("compile", "distributional", *task, *whole, "--register", "moral", "--promote").exit_code == 0
+    manifest = tmp_path / "compiled" / PROGRAM / "manifest.json"  # fake LMs can be made again by their other names
+    manifest.write_text(manifest.read_text().replace('"custom": "fake/openai/', '"model": "openai/'))
     evaluated = ("--program", tmp_path / "compiled" / PROGRAM, "--method", "prompted", "--output", tmp_path / "found")
-    assert run("evaluate", *task, *evaluated).exit_code == 0
+    result = run("evaluate", *task, *evaluated, "--pool", pool_file)
+    assert result.exit_code == 0, result.stderr
     metrics = ("--metrics", tmp_path / "found" / "evaluation.json")
     result = run("versions", "register", tmp_path / "compiled" / PROGRAM, "--name", "moral", *metrics)
     assert result.exit_code == 0, result.stderr

@@ -1,4 +1,4 @@
-"""A compilation that is killed at any moment ends, by the same command, as one that was left alone; also registered."""
+"""A compilation that is stopped in whatever way ends, by the same command, as one that was left alone."""
 
 import json
 import os
@@ -86,44 +86,27 @@ def compilations() -> list[Any]:
     return [run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in run.data.tags]
 
 
-@pytest.mark.slow
-def test_kills_lose_nothing_and_register_nothing_twice(store: Path, pool_file: Path, tmp_path: Path) -> None:
-    finish(start(command("whole", pool_file), tmp_path))
-    for moment in (-1, 1, 3):
-        process = start(command("killed", pool_file), tmp_path)
-        began = time.monotonic()
-        while trials(tmp_path / "killed") <= moment:
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() - began < STUCK
-            time.sleep(0.01)
-        process.kill()
-        process.communicate(timeout=STUCK)
-    said = finish(start(command("killed", pool_file), tmp_path))
-    assert "models:/killed@champion is killed/1 now: the first champion." in said
-    assert found(tmp_path / "killed") == found(tmp_path / "whole")
-    assert [version.number for version in versions("killed")] == [1]
-    runs = compilations()
-    assert len(runs) == 2, "the compilation that was killed went on in its run"
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    again = finish(start(command("killed", pool_file), tmp_path))
-    assert "Registered models:/killed/1" in again
-    assert [version.number for version in versions("killed")] == [1]
-
-
-@pytest.mark.slow
-def test_ctrl_c_says_so_in_the_run_and_the_same_command_goes_on(store: Path, pool_file: Path, tmp_path: Path) -> None:
-    process = start(command("stopped", pool_file), tmp_path)
+def stopped(moment: int, how: signal.Signals, pool: Path, folder: Path) -> str:
+    """Begin the compilation, or go on with it, and stop it when so many trials are there; what it said."""
+    process = start(command("stopped", pool), folder)
     began = time.monotonic()
-    while trials(tmp_path / "stopped") < 1:
+    while trials(folder / "stopped") < moment:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() - began < STUCK
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=STUCK)
-    assert process.returncode == 130
-    assert "the same command goes on" in errors
-    (run,) = compilations()
-    assert run.info.status == "KILLED"
-    finish(start(command("stopped", pool_file), tmp_path))
-    (run,) = compilations()
-    assert run.info.status == "FINISHED"
+    process.send_signal(how)
+    return process.communicate(timeout=STUCK)[1]
+
+
+@pytest.mark.slow
+def test_whoever_is_stopped_ends_as_though_nothing_had_happened(store: Path, pool_file: Path, tmp_path: Path) -> None:
+    finish(start(command("whole", pool_file), tmp_path))
+    stopped(0, signal.SIGKILL, pool_file, tmp_path)
+    assert "the same command goes on" in stopped(2, signal.SIGINT, pool_file, tmp_path)
+    assert sorted(run.info.status for run in compilations()) == ["FINISHED", "KILLED"]
+
+    said = finish(start(command("stopped", pool_file), tmp_path))
+    assert "models:/stopped@champion is stopped/1 now: the first champion." in said
+    assert found(tmp_path / "stopped") == found(tmp_path / "whole")
+    assert [version.number for version in versions("stopped")] == [1]
+    assert [run.info.status for run in compilations()] == ["FINISHED"] * 2, "it went on in its run"
