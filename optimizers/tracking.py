@@ -128,7 +128,7 @@ class StoreError(OSError):
 def tracked_run(
     experiment: str, name: str, parameters: Mapping[str, Any], begun: str | None = None
 ) -> AbstractContextManager[TrackedRun]:
-    """Track what happens inside as one run; it is marked as failed where something is raised.
+    """Track what happens inside as one run; it is marked as failed where something is raised, as killed after Ctrl-C.
 
     Args:
         experiment: The experiment that it belongs to; it is made where it is missing.
@@ -254,8 +254,8 @@ def _run(
 def _watched(client: MlflowClient, run: TrackedRun) -> Iterator[TrackedRun]:
     try:
         yield run
-    except BaseException:
-        client.set_terminated(run.run_id, "FAILED")
+    except BaseException as error:
+        client.set_terminated(run.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     client.set_terminated(run.run_id)
 

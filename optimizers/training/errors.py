@@ -6,4 +6,4 @@ class TrainingError(RuntimeError):
 
 
 class DeviceError(ValueError):
-    """There is no such device here; the message says which there are."""
+    """This machine has no such device; the message names those that it has."""

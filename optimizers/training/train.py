@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from ...data.corpus import Corpus, CorpusError, read_corpus
 from ...programs.config_fields import LOCAL
 from ...programs.engines.backbone import ModelFacts, load_backbone
+from ...programs.engines.devices import find_device
 from ...programs.engines.embedded import EMBEDDED
 from ...programs.engines.models import resolve_model
 from ..tracking import TrackedRun, tracked_run
 from .adapter import write_adapter
-from .device import check_device
-from .errors import TrainingError
+from .errors import DeviceError, TrainingError
 from .examples import Tokens, encode
 from .folder import AdapterFolder
 from .settings import TrainingSettings
@@ -94,7 +94,7 @@ def train_community(
         TrainingError: Another process trains this adapter, or it learned nothing.
     """
     started, settings = time.monotonic(), settings or TrainingSettings()
-    check_device(device)
+    _check_device(device)
     folder = AdapterFolder(Path("adapters", name) if output is None else Path(output), overwrite)
     folder.check()
     comments = corpus if isinstance(corpus, Corpus) else read_corpus(corpus)
@@ -133,12 +133,19 @@ def train_community(
     )
 
 
+def _check_device(name: str | None) -> None:
+    try:
+        find_device(name)
+    except ValueError as error:
+        raise DeviceError(str(error)) from error
+
+
 @contextmanager
 def _tracked(name: str, facts: Mapping[str, Any], work: Path) -> Iterator[TrackedRun]:
     """The MLflow run of a training, which stays the same however often it is stopped and gone on with."""
     noted = work / "mlflow-run"
-    begun = noted.read_text(encoding="utf-8") if noted.is_file() else None
-    with tracked_run(EXPERIMENT, name, facts, begun) as run:
+    begun = noted.read_text(encoding="utf-8") if noted.is_file() else ""
+    with tracked_run(EXPERIMENT, name, facts, begun or None) as run:
         work.mkdir(exist_ok=True)
         noted.write_text(run.run_id, encoding="utf-8")
         yield run

@@ -194,8 +194,11 @@ def test_ctrl_c_ends_a_training_at_once_and_says_how_to_go_on(tiny_model: Path, 
         (("--base", "local/none"), "no model 'none'"),
         (("--corpus", "none.jsonl"), "none.jsonl: no such file"),
         (("--output", "."), "is not empty and holds no adapter"),
-        (("--device", "foo"), "--device: no device 'foo': devices are named like cpu, cuda, cuda:1 or mps, and torch"),
-        (("--device", "cuda:99"), "--device: no device 'cuda:99'"),
+        (
+            ("--device", "foo"),
+            "--device: 'foo' names no device; name one as 'cpu', 'cuda' or 'cuda:1'. This machine has",
+        ),
+        (("--device", "cuda:99"), "--device: there is no device 'cuda:99' here: torch"),
     ],
 )
 def test_what_cannot_be_trained_is_wrong_usage(
