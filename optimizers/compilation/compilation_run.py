@@ -82,8 +82,9 @@ def stop_run(state: Path) -> None:
 def metrics(report: CompileReport) -> Iterator[tuple[str, float]]:
     """Every number by its name.
 
-    Figures are called `test/before/<figure>`, `test/after/<figure>` and `test/<baseline>/<figure>`, paired differences
-    `test/after minus before/<figure>`; with `low` and `high` at the end for the 95% interval.
+    Figures are called `test/before/<figure>`, `test/after/<figure>` and `test/<baseline>/<figure>`, those of responses
+    that were cut for a comparison `test/after against <baseline>/<figure>`, paired differences `test/after minus
+    before/<figure>`; with `low` and `high` at the end for the 95% interval.
     """
     for part in (report.dev, *report.scored_last):
         yield from _figures(f"{part.name}/before", part.before)
@@ -98,6 +99,8 @@ def metrics(report: CompileReport) -> Iterator[tuple[str, float]]:
 def _beside(part: PartReport, primary: str) -> Iterator[tuple[str, float]]:
     for one in part.beside:
         yield from _figures(f"{part.name}/{one.name}", one.baseline)
+        if one.program != part.after:
+            yield from _figures(f"{part.name}/after against {one.name}", one.program)
         yield from _paired(f"{part.name}/after minus {one.name}/{primary}", one.comparison)
 
 

@@ -58,4 +58,9 @@ def _draw(axes: Axes, part: PartReport, primary: str) -> None:
 
 def _lines(part: PartReport, primary: str) -> dict[str, Figure]:
     found = {"before": part.before[primary], "after": part.after[primary]}
-    return found | {one.name: one.baseline[primary] for one in part.beside if one.comparison.n}
+    for one in part.beside:
+        if one.comparison.n and one.program == part.after:
+            found[one.name] = one.baseline[primary]
+        elif one.comparison.n:  # whose baseline is a line already
+            found[f"after against {one.name}"] = one.program[primary]
+    return found
