@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import dspy
 import numpy as np
@@ -29,8 +28,6 @@ HOPELESS = 10
 """A measurement stops when so many records failed and none was answered: then it is not the records."""
 
 Examples = Sequence[dspy.Example]
-
-_Measured = TypeVar("_Measured", Figure, Comparison)
 
 _NAN = float("nan")
 
@@ -127,7 +124,9 @@ def measure_effects(
 
     whole = score(program, None)
     effects = tuple(_effect(name, whole, score(left, name), examples, metric) for name, left in smaller.items())
-    return Effects(metric, _unsure(mean_figure(metric.primary, whole, metric.groups(examples))), effects, tuple(failed))
+    return Effects(
+        metric, _known_figure(mean_figure(metric.primary, whole, metric.groups(examples))), effects, tuple(failed)
+    )
 
 
 def _without(program: Mode, name: str) -> Mode:
@@ -178,7 +177,7 @@ def _effect(
     groups = metric.groups(examples)
 
     def difference(places: Sequence[int]) -> Comparison:
-        return _unsure(
+        return _known_difference(
             compare(
                 [whole[place] for place in places],
                 [without[place] for place in places],
@@ -195,17 +194,20 @@ def _effect(
     paired = ~np.isnan(change)
     return Effect(
         name,
-        _unsure(mean_figure(metric.primary, np.where(paired, without, _NAN).tolist(), groups)),
+        _known_figure(mean_figure(metric.primary, np.where(paired, without, _NAN).tolist(), groups)),
         difference(range(len(examples))),
         {attribute: difference(places) for attribute, places in of_attribute.items()},
         float((change[paired] != 0).mean()) if paired.any() else _NAN,
     )
 
 
-def _unsure(found: _Measured) -> _Measured:
-    """The same without what resamples would tell, where the situations are too few for that."""
+def _known_figure(found: Figure) -> Figure:
+    """The same without an interval where it is of too few situations for one."""
+    return found if found.groups >= FEWEST else replace(found, low=_NAN, high=_NAN)
+
+
+def _known_difference(found: Comparison) -> Comparison:
+    """The same without what resamples tell where it is of too few situations for them."""
     if found.groups >= FEWEST:
         return found
-    if isinstance(found, Comparison):
-        return replace(found, low=_NAN, high=_NAN, favours_first=_NAN, p_value=_NAN)
-    return replace(found, low=_NAN, high=_NAN)
+    return replace(found, low=_NAN, high=_NAN, favours_first=_NAN, p_value=_NAN)

@@ -74,16 +74,19 @@ def _check_model(name: str) -> None:
 
 
 def _other_base(community: CommunityConfig, model: str, named: str | None) -> str:
-    from ..programs.config_fields import LOCAL
-
-    base = named or "another model"
+    trained, option = f"{community.adapter!r} was trained on {named or 'another model'}", _model_option(named)
     if community.model:
-        return (
-            f"--model: the adapter {community.adapter!r} was trained on {base}, and its matrices do not fit {model};"
-            f" give --model {LOCAL}{named or '<its base>'}"
-        )
+        return f"--model: the adapter {trained}, and its matrices do not fit {model}; give {option}"
     return (
-        f"--adapter: {community.adapter!r} was trained on {base}, and the communities of this pool share {model}, on"
-        f" which it would say nothing of use; give --model {LOCAL}{named or '<its base>'} too, or where both are the"
-        f" same model, --model {model}"
+        f"--adapter: {trained}, and the communities of this pool share {model}, on which it would say nothing of use;"
+        f" give {option} too, or where both are the same model, --model {model}"
     )
+
+
+def _model_option(base: str | None) -> str:
+    """The option that names a base, which comes along where it can."""
+    from ..programs.config_fields import LOCAL
+    from ..programs.engines.embedded import EMBEDDED
+
+    embedded = next((name for name, model in EMBEDDED.items() if model.hub_id == base), base)
+    return f"--model {LOCAL}{embedded or '<its base>'}"

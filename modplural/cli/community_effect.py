@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .adjusting import Changes, adjust
+from .bar import Bar
 from .effect_tables import effects_data, show_effects
 from .options import MeasureOption, ModeName, PoolOption, SeedOption, SynthesisOption, make_program
 from .session import FAILED, Terminal, WrongUsageError, checking, described, interruptible, session
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from ..data import Task
     from ..optimizers.effect import Effects
     from ..programs.mode import Mode
+
+_logger = logging.getLogger(__name__)
 
 
 def effect(
@@ -68,6 +73,11 @@ def _examples(task: Task, data: Path | None, split: str, limit: int | None) -> l
         records = load_task(task.name, data)
     except (RecordFileError, OSError) as error:
         raise WrongUsageError(described(error)) from error
+    if records.bad:
+        number, first = len(records.bad), records.bad[0]
+        _logger.warning(
+            "%s: %d unreadable and left out, such as record %d (%s)", records.path, number, first.index, first.reason
+        )
     parts = {**split_records(records)._asdict(), "all": records}
     if split not in parts:
         raise WrongUsageError(f"there is no split {split!r}; the splits are {', '.join(parts)}")
@@ -78,17 +88,16 @@ def _examples(task: Task, data: Path | None, split: str, limit: int | None) -> l
 
 
 def _measured(terminal: Terminal, program: Mode, names: list[str], examples: list[dspy.Example], task: Task) -> Effects:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from ..optimizers.effect import measure_effects
     from ..optimizers.metrics import metric_for
 
     names = list(dict.fromkeys(names))
     with checking():
         metric = metric_for(task.name)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal.notes, disable=not terminal.notes.is_terminal) as progress:
-        bar = progress.add_task("", total=len(examples) * (1 + len(names)))
-        return interruptible(
-            lambda: measure_effects(program, names, examples, metric, on_answer=lambda: progress.advance(bar))
-        )
+    answers, total = count(1), len(examples) * (1 + len(names))
+    with Bar(terminal, "answers") as bar:
+
+        def draw() -> None:
+            bar.draw(next(answers), total)
+
+        return interruptible(lambda: measure_effects(program, names, examples, metric, on_answer=draw))

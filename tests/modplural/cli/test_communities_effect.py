@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from modplural.data import load_task
+from modplural.data import load_task, sample
 
 Run = Callable[..., Result]
 
@@ -72,6 +72,16 @@ def test_records_that_fail_are_left_out_and_listed(
     found = json.loads(data.stdout)
     assert found["effects"][0]["difference"]["n"] < whole["effects"][0]["difference"]["n"]
     assert {one["record"] for one in found["failed"]} == {record.id}
+
+
+def test_records_that_cannot_be_read_are_told(run: Run, pool_file: Path, tmp_path: Path) -> None:
+    rows = json.loads(sample("distributional-moralchoice").read_bytes())[:3]
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps([{**rows[0], "options": ["", "Yes"]}, *rows[1:]]))
+    task = ("--task", "distributional-moralchoice", "--split", "all", "--data", file)
+    result = run("communities", "effect", "care", "--pool", pool_file, *task)
+    assert result.exit_code == 0, result.output
+    assert "1 unreadable and left out, such as record 0" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(
