@@ -59,8 +59,8 @@ def evaluate(
         watch: Sees every row that is answered now, such as `JobTraces.row`.
 
     Raises:
-        RunUsageError: A program does not answer its task, a task has no metric, or `overton-judge` lacks a judge or the
-            reference.
+        RunUsageError: A program does not answer its task, a task has no metric, `overton-judge` lacks a judge or the
+            reference, or the model of the scorer cannot be found.
         RunError: Another evaluation is writing the folder, its file is something else, or every row fails. Whatever was
             answered is kept.
         MissingExtraError: The scorer needs what is not installed.
@@ -70,7 +70,7 @@ def evaluate(
     folder, listen = Path(folder), on_progress or _ignore
     scorer = scorer or EmbeddingScorer()
     if any(plan.task == COVERED for plan in plans):
-        scorer.score(["It loads."], ["It loads."])  # or it would be found out after all LMs were asked
+        _check_scorer(scorer)
     folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder / STORE), Store(folder / STORE) as store:
         for plan in plans:
@@ -136,6 +136,17 @@ def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None, ref
             )
         for method in plan.programs:
             _check_method(plan, method)
+
+
+def _check_scorer(scorer: Scorer) -> None:
+    """Score something, or it would be found out after all LMs were asked that it cannot."""
+    try:
+        scorer.score(["It loads."], ["It loads."])
+    except OSError as error:
+        why = str(error).rstrip(".\n")
+        raise RunUsageError(
+            f"{scorer.name} cannot score: {why}. Name a model that is here or can be fetched"
+        ) from error
 
 
 def _check_method(plan: Plan, method: str) -> None:

@@ -259,6 +259,7 @@ def test_a_run_has_reports_where_nobody_else_wants_them(evaluate: Run, store: Pa
         (("--task", "overton-judge"), "by an LM that judges; it needs both"),
         (("--task", ","), "no name in ','"),
         (("--task", TASK, "--scorer", "best"), "unknown scorer 'best'; the scorers are embedding"),
+        (("--task", "overton-vk", "--scorer", "nli:/tmp/none"), "nli:/tmp/none cannot score: "),
         (("--task", TASK, "--against", "best"), "--against is 'best'; it is one of the methods, vanilla, prompted"),
         (("--task", TASK, "--traces", "0.5"), "it needs --track"),
         (("--task", TASK, "--synthesis", "refine"), "synthesizes nothing"),
