@@ -2,9 +2,10 @@
 
 from .artifact import fetched, is_version
 from .errors import PromotionError, VersionError
+from .logged import log_program
 from .promotion import Promotion, promote, rollback
 from .reading import read_scores, report_scores
-from .registry import Version, check_name, find, log_program, register, versions
+from .registry import Version, check_name, find, register, versions
 from .scores import RowScore, Scores
 
 __all__ = [

@@ -6,21 +6,20 @@ registry; which version is the champion is for others to say.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ...programs.saved_lms import CustomLM
-from ...programs.saving import MANIFEST, STATE, Manifest, read_manifest
-from ..tracking import TrackedDataset, TrackedRun, reaching_store, shown_store, tracked_run, tracking_client
-from .artifact import PROGRAM, SCORES, fetched, write_model
+from ...programs.saving import Manifest, read_manifest
+from ..tracking import TrackedRun, reaching_store, shown_store, tracked_run, tracking_client
+from .artifact import SCORES, fetched
 from .errors import VersionError
+from .logged import CONTENT_TAG, content_digest, log_program, log_scores
 from .prompts import register_prompts
 from .scores import Scores
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "modplural-versions"
 """The experiment of versions that were registered without a run of their own."""
 
-KIND_TAG, SCORES_TAG, CONTENT_TAG = "modplural.program", "modplural.scores", "modplural.content"
+KIND_TAG, SCORES_TAG = "modplural.program", "modplural.scores"
 
 _NAME = re.compile(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@:]+)(?:/(?P<number>\d+)|@(?P<alias>[^/@:]+))")
@@ -88,33 +87,15 @@ def register(
     program = Path(folder).expanduser()
     manifest = read_manifest(program)
     check_name(name, manifest.program)
-    there = None if again else _same(name, _content(program, scores))
+    there = None if again else _same(name, content_digest(program, scores))
     if there is not None:
         return there
     if run is not None:
         return _register(program, manifest, name, scores, run)
     with tracked_run(EXPERIMENT, name, {"program": manifest.program, "base": _model(manifest)}) as own:
         if scores is not None:
-            _log_scores(own, scores)
+            log_scores(own, scores)
         return _register(program, manifest, name, scores, own)
-
-
-def log_program(folder: Path, run: TrackedRun, scores: Scores | None = None) -> str:
-    """Keep a saved program with its run, where `runs:/<run>/program` finds it; once, however often this is called.
-
-    Returns:
-        The id of the model in MLflow.
-
-    Raises:
-        SavedProgramError: The folder holds no saved program.
-    """
-    manifest, content = read_manifest(folder), _content(folder, scores)
-    client = tracking_client()
-    outputs = client.get_run(run.run_id).outputs
-    for output in outputs.model_outputs if outputs else ():
-        if client.get_logged_model(output.model_id).tags.get(CONTENT_TAG) == content:
-            return str(output.model_id)
-    return _log_model(client, run, folder, manifest, scores)
 
 
 def check_name(name: str, program: str) -> None:
@@ -201,7 +182,7 @@ def _register(program: Path, manifest: Manifest, name: str, scores: Scores | Non
     model_id = log_program(program, run, scores)
     if _kind(client, name) is None:
         client.create_registered_model(name, tags={KIND_TAG: manifest.program})
-    tags = {KIND_TAG: manifest.program, CONTENT_TAG: _content(program, scores)}
+    tags = {KIND_TAG: manifest.program, CONTENT_TAG: content_digest(program, scores)}
     if scores is not None:
         tags[SCORES_TAG] = json.dumps(scores.summary())
     made = client.create_model_version(name, f"models:/{model_id}", run.run_id, tags=tags, model_id=model_id)
@@ -217,38 +198,6 @@ def _same(name: str, content: str) -> Version | None:
     found = client.search_model_versions(f"name='{name}'")
     same = [one for one in found if one.tags.get(CONTENT_TAG) == content]
     return _version(client, max(same, key=lambda one: int(one.version))) if same else None
-
-
-def _content(program: Path, scores: Scores | None) -> str:
-    """Digest of a saved program and what it scored."""
-    parts = [(program / name).read_bytes() for name in (MANIFEST, STATE)]
-    parts.append(b"" if scores is None else scores.model_dump_json().encode())
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()
-
-
-def _log_model(client: MlflowClient, run: TrackedRun, program: Path, manifest: Manifest, scores: Scores | None) -> str:
-    """Keep the program as a model of its run; the model's id."""
-    from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model
-
-    tags = {CONTENT_TAG: _content(program, scores)}
-    logged = client.create_logged_model(run.experiment_id, PROGRAM, run.run_id, tags=tags, model_type=manifest.program)
-    model = Model(run_id=run.run_id, model_uuid=logged.model_id, model_id=logged.model_id)
-    with TemporaryDirectory() as work:
-        target = Path(work, PROGRAM)
-        write_model(target, program, model, None if scores is None else scores.model_dump_json())
-        client.log_model_artifacts(logged.model_id, str(target))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run.run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return str(logged.model_id)
-
-
-def _log_scores(run: TrackedRun, scores: Scores) -> None:
-    found = {scores.figure: scores.value, "n": float(scores.n), **scores.others}
-    if scores.low is not None and scores.high is not None:
-        found |= {f"{scores.figure}/low": scores.low, f"{scores.figure}/high": scores.high}
-    run.log_metrics({f"{scores.split}/{figure}": value for figure, value in found.items()})
-    run.log_dataset(TrackedDataset(scores.task, scores.digest, scores.source, scores.n), scores.split)
 
 
 def _kind(client: MlflowClient, name: str) -> str | None:
