@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 TASKS = ("overton-vk", "steerable-vk", "distributional-moralchoice")
 SHARE = 0.1
@@ -147,12 +148,9 @@ def _waiting(seconds: float) -> tuple[Any, Any]:
 @contextmanager
 def _store(folder: Path) -> Iterator[None]:
     """Track into a store of this benchmark's own."""
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    try:
+    own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with patch.dict(os.environ, own):
         yield
-    finally:
-        del os.environ["MLFLOW_TRACKING_URI"]
 
 
 def _parser() -> argparse.ArgumentParser:
