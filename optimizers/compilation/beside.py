@@ -22,8 +22,8 @@ from .parts import Part
 from .report import WORDS, Beside
 from .verdict import compared
 
-AS_LONG = "prompted - equally long"
-CUT = "prompted - equally short"
+AS_LONG = "prompted equally long"
+CUT = "prompted equally short"
 
 _BASELINES: Mapping[str, type[Program]] = {"vanilla": Vanilla, "prompted": Prompted}
 
