@@ -69,7 +69,7 @@ class _Job:
                     self.output,
                     workers=self.workers,
                     on_progress=bars.show,
-                    watch=traces and traces.row,
+                    watch=traces.row if traces else None,
                     **settings,
                 )
             )
