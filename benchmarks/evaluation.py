@@ -96,11 +96,11 @@ def _record(engine: Any, asked: Asked) -> None:
 
 def _plans(built: Any, records: int) -> list[Any]:
     from modplural.data import find_task, load_task, split_records
-    from modplural.optimizers.evaluation import METHODS, Plan, first_records, make_methods
+    from modplural.optimizers.evaluation import METHODS, Plan, drawn_records, make_methods
 
     return [
         Plan(
-            first_records(split_records(load_task(task)).test, records),
+            drawn_records(split_records(load_task(task)).test, records),
             make_methods(METHODS, find_task(task).mode, built.base, built.pool),
         )
         for task in TASKS

@@ -122,10 +122,10 @@ def _scorer() -> Any:
 
 def _plans(base: Any, pool: Any, records: int) -> list[Any]:
     from modplural.data import find_task, load_task
-    from modplural.optimizers.evaluation import METHODS, Plan, first_records, make_methods
+    from modplural.optimizers.evaluation import METHODS, Plan, drawn_records, make_methods
 
     return [
-        Plan(first_records(load_task(task), records), make_methods(METHODS, find_task(task).mode, base, pool))
+        Plan(drawn_records(load_task(task), records), make_methods(METHODS, find_task(task).mode, base, pool))
         for task in TASKS
     ]
 

@@ -93,7 +93,7 @@ def evaluate(
         str | None, typer.Option(metavar="FILE|ID", help="The records; the sample that comes along if not given.")
     ] = None,
     split: Annotated[SplitName, typer.Option(help="Which part of the records, parted by situation.")] = SplitName.TEST,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many records of each task only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many records of each task only, drawn from all.")] = None,
     seed: SeedOption = None,
     on_failure: OnFailureOption = None,
     at_least: AtLeastOption = None,

@@ -155,7 +155,7 @@ def _one_by_one(changes: Changes) -> list[Changes]:
 
 def _records(task: str, chosen: ChosenRecords) -> RecordFile:
     from ..data import load_task, split_records
-    from ..optimizers.evaluation import first_records
+    from ..optimizers.evaluation import drawn_records
 
     records = load_task(task, chosen.data)
     if records.bad:
@@ -165,4 +165,4 @@ def _records(task: str, chosen: ChosenRecords) -> RecordFile:
         )
     if chosen.split is not SplitName.ALL:
         records = getattr(split_records(records), chosen.split)
-    return records if chosen.limit is None else first_records(records, chosen.limit)
+    return records if chosen.limit is None else drawn_records(records, chosen.limit)

@@ -7,7 +7,7 @@ from .result import EvaluatedRow, EvaluatedTask, Evaluation, MethodFigures, Pair
 from .running import Progress, Watch
 from .tracing import JobTraces
 from .usage import Spent
-from .work import Plan, first_records
+from .work import Plan, drawn_records
 
 __all__ = [
     "METHODS",
@@ -26,8 +26,8 @@ __all__ = [
     "Progress",
     "Spent",
     "Watch",
+    "drawn_records",
     "evaluate",
     "export",
-    "first_records",
     "make_methods",
 ]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from random import Random
 from typing import Any, NamedTuple
 
 import dspy
@@ -98,18 +98,20 @@ def jobs_of(plans: Sequence[Plan]) -> dict[Place, Job]:
     return {place: found[place] for place in sorted(found, key=turns.__getitem__)}
 
 
-def first_records(records: RecordFile, limit: int) -> RecordFile:
-    """The first so many readable records; the digest stays that of all of them.
+def drawn_records(records: RecordFile, limit: int, seed: int = 0) -> RecordFile:
+    """So many readable records, drawn from all: files are often sorted by what is easy. The digest stays that of all.
+
+    A larger limit draws the records of a smaller one and more, so that their answers count for both.
 
     Raises:
         ValueError: The limit is less than 1.
     """
     if limit < 1:
         raise ValueError(f"limit is {limit}; it is a number of records, 1 or more")
-    kept = dict(islice(records.records.items(), limit))
-    end = max(kept, default=-1) + 1
-    bad = tuple(one for one in records.bad if one.index < end)
-    return replace(records, rows=records.rows[:end], records=kept, bad=bad)
+    order = Random(seed).sample(sorted(records.records), len(records.records))
+    kept = sorted(order[:limit])
+    found = {place: records.records[index] for place, index in enumerate(kept)}
+    return replace(records, rows=tuple(records.rows[index] for index in kept), records=found, bad=())
 
 
 def settled_prediction(record: Record) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from modplural.optimizers.evaluation import METHODS, first_records, make_methods
+from modplural.optimizers.evaluation import METHODS, drawn_records, make_methods
 from modplural.optimizers.evaluation.work import jobs_of, settled_prediction
 from modplural.programs.baselines import MixtureOfExperts, Prompted, Vanilla
 from modplural.programs.overton import Overton
@@ -68,16 +68,19 @@ def test_who_is_not_asked_has_a_prediction_and_no_job(world: World) -> None:
     assert settled_prediction(plan.records.records[0]) is None
 
 
-def test_the_first_records_are_kept_with_what_was_unreadable_among_them(world: World) -> None:
-    records = world.records(CHOICE, [dilemma(0), {"id": 1}, dilemma(2), dilemma(3), {"id": 4}])
-    kept = first_records(records, 2)
-    assert list(kept.records) == [0, 2]
-    assert [one.index for one in kept.bad] == [1]
-    assert len(kept.rows) == 3
-    assert kept.digest == records.digest
-    assert first_records(records, 9).records == records.records
+def test_records_are_drawn_from_all_of_a_file_and_more_are_the_same_and_others(world: World) -> None:
+    records = world.records(CHOICE, [*map(dilemma, range(20)), {"id": 99}, *map(dilemma, range(20, 40))])
+    few, more = drawn_records(records, 5), drawn_records(records, 12)
+    assert [len(found.records) for found in (few, more)] == [5, 12]
+    assert [found.rows[place]["id"] for found in (few, more) for place in found.records] == [
+        record.id for found in (few, more) for record in found.records.values()
+    ]
+    assert {record.id for record in few.records.values()} < {record.id for record in more.records.values()}
+    assert max(record.id for record in few.records.values()) > 5
+    assert few.digest == records.digest
+    assert list(drawn_records(records, 99).records.values()) == list(records.records.values())
     with pytest.raises(ValueError, match="limit is 0"):
-        first_records(records, 0)
+        drawn_records(records, 0)
 
 
 def test_methods_are_made_for_a_mode(world: World) -> None:
