@@ -86,8 +86,8 @@ class _MessageTrainer(Trainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         """The schedule; the trainer's own one begins with a step at rate 0."""
-        shares = partial(rate_share, steps=num_training_steps)
-        self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, shares)
+        scheduled: Any = self.optimizer if optimizer is None else optimizer
+        self.lr_scheduler = LambdaLR(scheduled, partial(rate_share, steps=num_training_steps))
         return self.lr_scheduler
 
     def compute_loss(
