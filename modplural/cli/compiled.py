@@ -43,7 +43,7 @@ def register_compiled(terminal: Terminal, report: CompileReport, folder: Path, n
     from .versions import show_promotion
 
     if not report.kept:
-        said = f"\nNothing is registered as {name}, because the program is the student; 'modplural versions register' does."
+        said = f"\nNothing is registered as {name}: the program is the student, which 'modplural versions register' takes."
         terminal.out.print(said, markup=False, soft_wrap=True)
         return
     run = opened_run(report.run_id or "")

@@ -124,9 +124,7 @@ def _part(name: str, digest: str, whole: RecordFile, records: Iterable[Record], 
     asked = [record for record in records if record.settled() is None]
     if not asked:
         if name == UNSEEN:
-            raise RunUsageError(
-                f"{whole.path} has no record of a situation that is not compiled on; give others"
-            )
+            raise RunUsageError(f"{whole.path} has no record of a situation that is not compiled on; give others")
         raise RunUsageError(
             f"{whole.path} has no record for {name}, which compiling cannot do without; give more records"
         )
