@@ -43,8 +43,8 @@ def register_compiled(terminal: Terminal, report: CompileReport, folder: Path, n
     from .versions import show_promotion
 
     if not report.kept:
-        said = f"\nNothing is registered as {name}: the program is the student, which 'modplural versions register' takes."
-        terminal.out.print(said, markup=False, soft_wrap=True)
+        said = f"Nothing is registered as {name}: the program is the student, which 'modplural versions register' takes."
+        terminal.out.print(f"\n{said}", markup=False, soft_wrap=True)
         return
     run = opened_run(report.run_id or "")
     version = register(folder / PROGRAM, name, read_scores(folder / REPORT), run=run, again=False)

@@ -141,7 +141,7 @@ def test_scores_of_an_evaluation_pair_with_those_of_a_compilation(
 
 def test_a_student_is_not_registered(compile_mode: Run) -> None:
     result = compile_mode("--register", "moral")
-    assert "Nothing is registered as moral, because the program is the student" in result.stdout
+    assert "Nothing is registered as moral: the program is the student" in result.stdout
     with pytest.raises(VersionError):
         versions("moral")
 
