@@ -43,7 +43,7 @@ def register_compiled(terminal: Terminal, report: CompileReport, folder: Path, n
     from .versions import show_promotion
 
     if not report.kept:
-        said = f"Nothing is registered as {name}: the program is the student, which 'modplural versions register' takes."
+        said = f"Nothing is registered as {name}: the program is the student; 'modplural versions register' takes it."
         terminal.out.print(f"\n{said}", markup=False, soft_wrap=True)
         return
     run = opened_run(report.run_id or "")
