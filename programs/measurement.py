@@ -17,6 +17,9 @@ from .choosing import STRATEGIES
 
 Floats = npt.NDArray[np.float64]
 
+SHARPEST = 64.0
+"""Largest sharpness; far above it, all that is left of scores is which of them are extreme."""
+
 LOWEST = -500.0
 """Least score beside one of 0: its probability is next to nothing and yet no veto where distributions are pooled."""
 
@@ -35,9 +38,9 @@ class Measurement:
         strategy: Name of a strategy, or "auto".
         temperature: Scores are divided by it before they become probabilities; above 1 flattens.
         bias: Added to the score of an option, by its text; for option sets that stay the same.
-        sharpness: Exponent of a score's distance from the mean score, in units of the temperature, with its sign kept.
-            Above 1, options that score alike become equally likely, and those that stand out nearly certain: for LMs
-            whose small differences mean nothing.
+        sharpness: Exponent of a score's distance from the expected score, in units of the temperature, with its sign
+            kept; `SHARPEST` at most. Above 1, options that score alike become equally likely, and those that stand out
+            nearly certain: for LMs whose small differences mean nothing.
     """
 
     strategy: str = AUTO
@@ -53,6 +56,8 @@ class Measurement:
             value = getattr(self, name)
             if not is_finite(value) or value <= 0:
                 raise ValueError(f"the {name} of a choice is {value!r}; it is a finite number above 0")
+        if self.sharpness > SHARPEST:
+            raise ValueError(f"the sharpness of a choice is {self.sharpness!r}; it is {SHARPEST:g} at most")
         bias = self.bias.items() if isinstance(self.bias, Mapping) else [(None, None)]
         if not all(isinstance(option, str) and is_finite(value) for option, value in bias):
             raise ValueError(f"the bias of a choice is {self.bias!r}; it has a finite number for some options, by text")
@@ -109,9 +114,13 @@ def shaped(scores: Floats, temperature: float, sharpness: float) -> Floats:
 
 
 def _powers(scaled: Floats, possible: npt.NDArray[np.bool_], sharpness: float) -> Floats:
-    """Distances from the mean of the possible scores to a power, less the largest."""
-    largest = _LARGEST ** min(1.0, 1 / sharpness)
-    scaled = np.maximum(scaled, -largest)
-    far = np.where(possible, scaled - scaled.sum(axis=-1, keepdims=True) / possible.sum(axis=-1, keepdims=True), 0.0)
+    """Distances from the expected score to a power, less the largest.
+
+    What is expected is told by the probabilities: an option that nobody would choose moves no other one.
+    """
+    scaled = np.maximum(scaled, -(_LARGEST ** min(1.0, 1 / sharpness)))
+    weights = np.where(possible, np.exp(scaled), 0.0)
+    expected = (weights * scaled).sum(axis=-1, keepdims=True) / weights.sum(axis=-1, keepdims=True)
+    far = np.where(possible, scaled - expected, 0.0)
     powers = np.sign(far) * np.abs(far) ** sharpness
     return np.asarray(powers - np.where(possible, powers, -np.inf).max(axis=-1, keepdims=True))

@@ -101,8 +101,24 @@ def test_no_sharpness_changes_the_order_or_makes_an_option_impossible(
 
 def test_a_sharpness_makes_small_differences_smaller_and_large_ones_larger() -> None:
     sharp = Measurement(sharpness=4.0)
-    assert calibrated(sharp, [1.0, 0.0]) == pytest.approx([0.53, 0.47], abs=0.01)  # 0.73 without
+    assert calibrated(sharp, [1.0, 0.0]) == pytest.approx([0.57, 0.43], abs=0.01)  # 0.73 without
     assert calibrated(sharp, [4.0, 0.0])[0] > 0.999  # 0.98 without
+
+
+@given(ROWS, st.floats(0.2, 5.0), st.floats(1.0, 16.0))
+def test_an_option_that_nobody_would_choose_changes_no_other(
+    logits: list[float], temperature: float, sharpness: float
+) -> None:
+    measurement = Measurement(temperature=temperature, sharpness=sharpness)
+    alone = calibrated(measurement, logits)
+    *others, hopeless = calibrated(measurement, [*logits, min(logits) - 400.0])
+    assert others == pytest.approx(alone, abs=1e-6)
+    assert hopeless < 1e-6
+
+
+def test_an_outlier_leaves_options_that_score_alike_alike() -> None:
+    found = Measurement("verdicts", sharpness=2.0).probabilities(["a", "b", "Refused"], [0.0, -0.5, -20.0])
+    assert found["a"] == pytest.approx(0.53, abs=0.02)
 
 
 def test_an_option_that_is_never_chosen_moves_no_other() -> None:
@@ -159,6 +175,7 @@ def test_changing_a_dump_does_not_change_the_measurement() -> None:
         ({"temperature": 10**400}, "temperature"),
         ({"sharpness": 0}, "sharpness of a choice is 0; it is a finite number above 0"),
         ({"sharpness": math.inf}, "sharpness"),
+        ({"sharpness": 65.0}, "sharpness of a choice is 65.0; it is 64 at most"),
         ({"bias": None}, "bias"),
         ({"bias": [["tea", 1.0]]}, "bias"),
         ({"bias": {"tea": math.nan}}, "bias of a choice is {'tea': nan}; it has a finite number"),
