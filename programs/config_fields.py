@@ -61,6 +61,8 @@ def _model_id(model: str) -> str:
             f"{model!r} names no provider; write local/<embedded name, folder or hub id>, hosted_vllm/<served name>"
             " with api_base, openai/<name>, or another <provider>/<name> that DSPy knows"
         )
+    if "://" in name:
+        raise _wrong(f"{provider}/... names an address in its model; give the address as api_base, where it is checked")
     if provider == "vllm":
         raise _wrong(f"{model!r} asks for vLLM in this process; for a vLLM server write hosted_vllm/{name}")
     return model

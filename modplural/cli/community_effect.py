@@ -36,7 +36,7 @@ def effect(
         Path | None, typer.Option(metavar="FILE", help="Records of the task; the sample that comes along if not given.")
     ] = None,
     split: Annotated[str, typer.Option(help="Which of the records: train, dev, test or all.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Take the first so many records only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take so many records only, drawn from all.")] = None,
     seed: SeedOption = None,
     measure: MeasureOption = None,
     synthesis: SynthesisOption = None,
@@ -68,6 +68,7 @@ def _check_names(program: Any, names: list[str]) -> None:
 
 def _examples(task: Task, data: Path | None, split: str, limit: int | None) -> list[dspy.Example]:
     from ..data import RecordFileError, load_task, split_records
+    from ..optimizers.evaluation import drawn_records
 
     try:
         records = load_task(task.name, data)
@@ -81,7 +82,8 @@ def _examples(task: Task, data: Path | None, split: str, limit: int | None) -> l
     parts = {**split_records(records)._asdict(), "all": records}
     if split not in parts:
         raise WrongUsageError(f"there is no split {split!r}; the splits are {', '.join(parts)}")
-    examples = parts[split].examples()[:limit]
+    part = parts[split]
+    examples = (part if limit is None else drawn_records(part, limit)).examples()
     if not examples:
         raise WrongUsageError(f"the split {split!r} of {records.path} holds no record; name another one with --split")
     return examples

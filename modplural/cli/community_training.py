@@ -38,7 +38,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Comments per step.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the split, the initial weights and the order.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the split, the initial weights and the order.")
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Epochs without a better validation after which it ends.")
     ] = None,

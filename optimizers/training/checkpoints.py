@@ -34,11 +34,20 @@ def last_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint; a kill while one was written leaves one without its state, which is removed."""
     steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for path in steps:
-        if (path / _STATE).is_file():
-            seen = perplexities(TrainerState.load_from_json(str(path / _STATE)).log_history)
+        state = _state(path)
+        if state is not None:
+            seen = perplexities(state.log_history)
             return Checkpoint(path, len(seen), seen)
         shutil.rmtree(path)
     return None
+
+
+def _state(checkpoint: Path) -> TrainerState | None:
+    """What is written last of a checkpoint; None where it is not there, or not all of it."""
+    try:
+        return TrainerState.load_from_json(str(checkpoint / _STATE))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def perplexities(history: Iterable[Mapping[str, Any]]) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ class TrainingSettings(BaseModel):
     rank: int = Field(default=4, gt=0)
     targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
     validation: float = Field(default=0.1, gt=0, lt=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
     def comments_per_step(self, comments: int) -> int:
         """Comments per step of a training on so many."""

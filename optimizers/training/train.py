@@ -95,7 +95,8 @@ def train_community(
     """
     started, settings = time.monotonic(), settings or TrainingSettings()
     _check_device(device)
-    folder = AdapterFolder(Path("adapters", name) if output is None else Path(output), overwrite)
+    target = Path("adapters", name) if output is None else Path(output)
+    folder = AdapterFolder(target.resolve() if target.name in ("", "..") else target, overwrite)
     folder.check()
     comments = corpus if isinstance(corpus, Corpus) else read_corpus(corpus)
     train, validation = comments.split(settings.validation, settings.seed)

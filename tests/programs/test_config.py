@@ -111,6 +111,10 @@ def test_settings_have_their_range(field: str, value: object) -> None:
         ("local/", "names no provider"),
         ("/gpt-5", "names no provider"),
         ("vllm/base", "for a vLLM server write hosted_vllm/base"),
+        (
+            "oobabooga/http://me:secret@127.0.0.1/x",
+            "oobabooga/... names an address in its model; give the address as api_base",
+        ),
     ],
 )
 def test_models_name_their_provider(model: str, reason: str) -> None:

@@ -22,6 +22,8 @@ def test_the_newest_whole_checkpoint_is_found_and_others_removed(tmp_path: Path)
     written(tmp_path, 9, {"eval_loss": 2.0})
     newest = written(tmp_path, 10, {"eval_loss": 2.0}, {"loss": 1.0}, {"eval_loss": 0.0})
     (tmp_path / "checkpoint-15").mkdir()
+    for step, torn in ((20, ""), (25, "{"), (30, "[]")):
+        (written(tmp_path, step) / "trainer_state.json").write_text(torn)
     assert last_checkpoint(tmp_path) == Checkpoint(newest, 2, (math.exp(2.0), 1.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
 
