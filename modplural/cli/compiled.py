@@ -24,6 +24,8 @@ def show_report(terminal: Terminal, report: CompileReport, folder: Path) -> None
         if part.comparison.n and report.kept:
             said = f"After minus before: {report_text.compared(part.comparison)}."
             terminal.out.print(said, markup=False, soft_wrap=True)
+        if failed := report_text.failures(part):
+            terminal.out.print(failed, markup=False, soft_wrap=True)
         if part.beside:
             beside = show.listing(report_text.BESIDE_COLUMNS, report_text.beside_rows(part, report.primary))
             terminal.out.print("", beside, sep="\n")

@@ -1,7 +1,8 @@
 """The bench that strategies work at: it answers and scores examples with a program, and keeps what was tried.
 
-Rows run in threads, so that an engine in this process gathers them into batches. A row that a program fails on gets the
-worst score, with the reason in the log. This file knows programs and metrics; it must not know any strategy.
+Rows run in threads, so that an engine in this process gathers them into batches. A row that a program fails on has the
+worst score in a search. It is counted, left out where programs are compared, and never kept, for another time it may do
+better. This file knows programs and metrics; it must not know any strategy.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class Row:
     score: float
     prediction: dspy.Prediction | None
 
+    @property
+    def counted(self) -> float:
+        """The score where the program answered, NaN where it failed."""
+        return math.nan if self.prediction is None else self.score
+
 
 class Bench:
     """What every strategy works with.
@@ -68,6 +74,8 @@ class Bench:
         threads: Rows under way at the same time.
         ledger: What was spent.
         log: What was tried.
+        failed: Rows that programs failed on so far.
+        made: Trials of this run.
         on_trial: Told of every trial.
     """
 
@@ -96,6 +104,8 @@ class Bench:
         self.threads = threads
         self.log = log or TrialLog()
         self.ledger = Ledger(self.log.usage, on_call)
+        self.failed = 0
+        self.made: list[Trial] = []
         self.on_trial = on_trial or _ignore
 
     def answer(self, program: Program, examples: Examples, around: Around | None = None) -> list[Row]:
@@ -116,11 +126,13 @@ class Bench:
         finally:
             pool.shutdown(cancel_futures=True)
         failures = [failure for _, failure in rows if failure is not None]
+        self.failed += len(failures)
         if rows and len(failures) == len(rows):
             raise RunError(f"{type(program).__name__} failed on all {len(rows)} records, the last with: {failures[-1]}")
+        answered = zip(examples, rows, strict=True)
         self.log.keep_rows(
             program_digest(program),
-            {example_digest(example): row.score for example, (row, _) in zip(examples, rows, strict=True)},
+            {example_digest(example): row.score for example, (row, failure) in answered if failure is None},
         )
         return [row for row, _ in rows]
 
@@ -129,9 +141,8 @@ class Bench:
         digest = program_digest(program)
         known = [self.log.row(digest, example_digest(example)) for example in examples]
         missing = [example for example, score in zip(examples, known, strict=True) if score is None]
-        if missing:
-            self.answer(program, missing)
-        return [_known(self.log.row(digest, example_digest(example))) for example in examples]
+        found = iter(self.answer(program, missing) if missing else ())
+        return [next(found).score if score is None else score for score in known]
 
     def goodness(self, scores: Sequence[float]) -> float:
         """The mean of scores from 0 to 1, higher being better; 0 where nothing counts."""
@@ -142,9 +153,10 @@ class Bench:
 
     def attempt(self, stage: str, what: str, n: int, work: Callable[[], Sequence[float]]) -> float:
         """Do the work of one trial, keep it, and return its score from 0 to 1."""
-        started, calls = time.monotonic(), self.ledger.calls
+        started, calls, failed = time.monotonic(), self.ledger.calls, self.failed
         score = self.goodness(work())
-        self.note(Trial(stage, what, score, n, self.ledger.calls - calls, time.monotonic() - started))
+        took = time.monotonic() - started
+        self.note(Trial(stage, what, score, n, self.ledger.calls - calls, took, self.failed - failed))
         return score
 
     def attempt_program(self, stage: str, what: str, program: Program, examples: Examples) -> float:
@@ -153,6 +165,7 @@ class Bench:
 
     def note(self, trial: Trial) -> None:
         """Keep a trial and tell of it."""
+        self.made.append(trial)
         self.log.keep_trial(trial, self.ledger.usage())
         self.on_trial(trial)
 
@@ -171,11 +184,6 @@ def example_digest(example: dspy.Example) -> str:
     """Tell an example from others by all that it says."""
     said = json.dumps(example.toDict(), sort_keys=True, default=repr)
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:16]
-
-
-def _known(score: float | None) -> float:
-    assert score is not None, "every example was answered"
-    return score
 
 
 def _ignore(trial: Any) -> None:

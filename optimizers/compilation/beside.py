@@ -65,7 +65,7 @@ def beside(bench: Bench, part: Part, student: Program, found: Sequence[Row], see
 
 def figures_of(metric: TaskMetric, part: Part, rows: Sequence[Row]) -> dict[str, Figure]:
     """The figures of answers, the primary one first, with their length where they are free text."""
-    predictions, scores = [row.prediction for row in rows], [row.score for row in rows]
+    predictions, scores = [row.prediction for row in rows], [row.counted for row in rows]
     figures = metric.summary(part.examples, predictions, scores)
     if metric.primary not in figures:
         figures = {metric.primary: mean_figure(metric.primary, scores, metric.groups(part.examples)), **figures}
@@ -76,14 +76,13 @@ def figures_of(metric: TaskMetric, part: Part, rows: Sequence[Row]) -> dict[str,
 
 
 def _answered(bench: Bench, program: Program, part: Part) -> tuple[list[Row], str]:
-    """What a baseline makes of the records, or why it makes nothing of them; rows that failed are left out."""
+    """What a baseline makes of the records, or why it makes nothing of them."""
     try:
-        rows = bench.answer(program, part.examples)
+        return bench.answer(program, part.examples), ""
     except RunError as error:  # a metric may read what only modes predict; the compilation stands all the same
         return [], str(error)
     except Hopeless as halt:
         return [], str(halt.error)
-    return [Row(math.nan, None) if row.prediction is None else row for row in rows], ""
 
 
 def _pair(

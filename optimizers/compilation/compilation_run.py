@@ -59,7 +59,8 @@ def log_compilation(run: TrackedRun, report: CompileReport, program: Program) ->
     run.log_metrics(dict(metrics(report)))
     for number, trial in list(enumerate(report.trials, start=1))[run.count_nested() :]:
         with run.nested(f"{number}: {trial.stage}", {"strategy": trial.stage, "candidate": trial.what}) as nested:
-            nested.log_metrics({"score": trial.score, "n": trial.n, "LM calls": trial.calls, "seconds": trial.seconds})
+            numbers = {"score": trial.score, "n": trial.n, "failed": trial.failed, "seconds": trial.seconds}
+            nested.log_metrics({**numbers, "LM calls": trial.calls})
     with TemporaryDirectory() as work:
         folder = Path(work, "report")
         folder.mkdir()
@@ -89,6 +90,8 @@ def metrics(report: CompileReport) -> Iterator[tuple[str, float]]:
     for part in (report.dev, *report.scored_last):
         yield from _figures(f"{part.name}/before", part.before)
         yield from _figures(f"{part.name}/after", part.after)
+        yield f"{part.name}/before/failed", float(part.failed_before)
+        yield f"{part.name}/after/failed", float(part.failed_after)
         yield from _paired(f"{part.name}/after minus before/{report.primary}", part.comparison)
         yield from _beside(part, report.primary)
     yield "LM calls", float(sum(tokens.calls for tokens in report.tokens.values()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dspy
@@ -23,7 +24,7 @@ from ..metrics import EmbeddingScorer, Scorer, TaskMetric, metric_for
 from .bench import THREADS
 from .budget import Budget
 from .estimate import Estimate
-from .job import STATE, Compiled, Job, Told
+from .job import PROGRAM, STATE, Compiled, Job, Told
 from .parts import Parts, Unseen, parts_of
 from .strategies import strategies_named
 from .trials import Trial
@@ -89,6 +90,7 @@ def compile(
         MetricFailedError: The metric fails on most predictions.
         PromptLMFailedError: The LM that writes instructions writes none that can be used.
         RunError: The program fails on all records, or the budget is spent before anything was compared.
+        SavedProgramError: There is an output, or it is to be tracked, and the program cannot be saved.
         ImportError: It is to be tracked, and MLflow is not installed.
         StoreError: It is to be tracked, and the store cannot be used.
     """
@@ -101,11 +103,17 @@ def compile(
         raise ValueError(f"unseen_limit is {unseen_limit}, and there are no unseen records to draw from; give both")
     parts = parts_of(task, data, limit, seed, None if unseen is None else Unseen(unseen, unseen_limit))
     _check_fit(program, parts)
+    if output is not None or track:
+        _check_saving(program)
     if metric is None:
         scorer = scorer or EmbeddingScorer()
         metric = metric_for(task, scorer)
     folder = None if output is None else Path(output)
-    settings = _settings(program, parts, strategy, limits, prompt_lm, limit, seed)
+    settings = {
+        **_settings(program, parts, strategy, limits, prompt_lm, limit, seed),
+        "metric": metric.primary,
+        "scorer": None if scorer is None else scorer.name,
+    }
     share = traces if track else None
     job = Job(program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings, share)
     told = Told(on_estimate or _ignore, on_trial or _ignore, on_call or _ignore)
@@ -129,6 +137,12 @@ def _check_fit(program: Program, parts: Parts) -> None:
         question.fit(type(program).__name__, program.attribute_use, program.options_use)
     except ValueError as error:
         raise RunUsageError(f"{type(program).__name__} cannot be compiled for {parts.task}: {error}") from error
+
+
+def _check_saving(program: Program) -> None:
+    """Refuse before anything is spent what could not be saved when it is."""
+    with TemporaryDirectory() as folder:
+        program.save(Path(folder, PROGRAM))
 
 
 def _settings(

@@ -86,7 +86,8 @@ class _Listener(BaseCallback):
             return
         bench, n, score = self._strategy.bench, len(outputs.results), outputs.score / 100
         spent, seconds = bench.ledger.calls - calls, time.monotonic() - started
-        bench.note(Trial(self._strategy.name, _changes(self._student, program), score, n, spent, seconds))
+        failed = sum(not len(prediction) for _, prediction, _ in outputs.results)  # DSPy's stand-ins are empty
+        bench.note(Trial(self._strategy.name, _changes(self._student, program), score, n, spent, seconds, failed))
         if [example for example, *_ in outputs.results] == self._valset:
             self._strategy.offer(score, program)
 

@@ -48,7 +48,7 @@ def last_look(
     if returned is not None:
         after = bench.answer(returned, part.examples, _traced(tracing, "after", returned, part, bench.seed))
     digests = zip(part.records, bench.metric.groups(part.examples), before, after, strict=True)
-    rows = (RowReport(record, group_digest(group), old.score, new.score) for record, group, old, new in digests)
+    rows = (RowReport(record, group_digest(group), old.counted, new.counted) for record, group, old, new in digests)
     found = part_report(bench, part, before, after)
     return replace(found, rows=tuple(rows), beside=tuple(beside(bench, part, student, after, bench.seed)))
 
@@ -63,6 +63,8 @@ def part_report(bench: Bench, part: Part, before: Sequence[Row], after: Sequence
         figures_of(bench.metric, part, before),
         figures_of(bench.metric, part, after),
         compared(bench.metric, part.examples, after, before, bench.seed),
+        failed_before=sum(row.prediction is None for row in before),
+        failed_after=sum(row.prediction is None for row in after),
     )
 
 

@@ -22,7 +22,7 @@ from ...programs.program import Program
 from ..evaluation.usage import Tokens, Usage, cost
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
-from ..metrics import Comparison, Scorer, TaskMetric
+from ..metrics import Scorer, TaskMetric
 from ..tracking import TrackedRun
 from .bench import Bench
 from .beside import further_answers
@@ -37,7 +37,7 @@ from .report import CompileReport, PartReport, diff_of
 from .report_text import markdown
 from .strategy import Strategy, Work, adopt
 from .trials import Trial, TrialLog
-from .verdict import compared, differs, refusal
+from .verdict import differs, refusal, too_many_failed
 
 STATE = "trials.json"
 PROGRAM = "program"
@@ -124,9 +124,9 @@ class Job:
         report = self._report(bench, found, looks, program)
         report = replace(report, seconds=time.monotonic() - started, run_id=None if run is None else run.run_id)
         if self.folder is not None:
-            program.save(self.folder / PROGRAM)
             (self.folder / REPORT).write_bytes(report.encoded())
             (self.folder / REPORT_TEXT).write_text(markdown(report), encoding="utf-8")
+            program.save(self.folder / PROGRAM)
         if run is not None:
             log_compilation(run, report, program)
         return Compiled(program, report)
@@ -143,26 +143,25 @@ class Job:
             bench.ledger.limit = self.budget.max_calls - expected.after_search
         winner, stopped = self.student, False
         for number, strategy in enumerate(strategies, start=1):
-            winner = self._stage(bench, f"{number}-{strategy.name}", strategy, winner)
-            stopped = stopped or strategy.stopped
+            winner, ended_early = self._stage(bench, f"{number}-{strategy.name}", strategy, winner)
+            stopped = stopped or ended_early
         bench.ledger.limit = None
         after = bench.answer(winner, self.parts.dev.examples) if differs(winner, self.student) else before
-        comparison = compared(self.metric, self.parts.dev.examples, after, before, self.seed)
-        reason = refusal(winner, self.student, comparison, self.metric, stopped)
-        return _Found(
-            winner, reason, stopped, expected.whole, part_report(bench, self.parts.dev, before, after), comparison
-        )
+        dev = part_report(bench, self.parts.dev, before, after)
+        return _Found(winner, refusal(winner, self.student, dev, self.metric, stopped), stopped, expected.whole, dev)
 
-    def _stage(self, bench: Bench, name: str, strategy: Strategy, student: Program) -> Program:
-        """Run one strategy, or take over how it ended earlier."""
+    def _stage(self, bench: Bench, name: str, strategy: Strategy, student: Program) -> tuple[Program, bool]:
+        """Run one strategy, or take over how it ended earlier; and whether the budget ended it."""
         kept = bench.log.stage(name)
         if kept is not None:
             copied = student.deepcopy()
-            copied.load_state(kept)
-            return copied
+            copied.load_state(kept.state)
+            return copied, kept.stopped
+        begun = len(bench.made)
         found: Program = strategy.compile(student, trainset=self.parts.train.examples, valset=self.parts.dev.examples)
-        bench.log.keep_stage(name, found.dump_state(), bench.ledger.usage())
-        return found
+        if not too_many_failed(bench.made[begun:]):  # else it is to be gone through again
+            bench.log.keep_stage(name, found.dump_state(), strategy.stopped, bench.ledger.usage())
+        return found, strategy.stopped
 
     def _estimate(self, bench: Bench, strategies: Sequence[Strategy]) -> _Expected:
         """Answer one record, and multiply what that took; a resumed compilation remembers it."""
@@ -209,7 +208,7 @@ class Job:
             strategy=str(self.settings["strategy"]),
             kept=not found.refusal,
             reason=found.refusal
-            or f"better on the dev records in {found.comparison.favours_first:.0%} of the resamples",
+            or f"better on the dev records in {found.dev.comparison.favours_first:.0%} of the resamples",
             primary=metric.primary,
             higher_is_better=metric.higher_is_better,
             scorer=test.before[metric.primary].scorer,
@@ -244,7 +243,6 @@ class _Found(NamedTuple):
     stopped: bool
     expected: Estimate
     dev: PartReport
-    comparison: Comparison
 
 
 def _costs(usage: Usage) -> dict[str, float]:

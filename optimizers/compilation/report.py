@@ -32,7 +32,7 @@ class RowReport:
     Attributes:
         record: Its digest; see `answering.record_digest`.
         group: Digest of the situation or question that it belongs to.
-        before: Score of the program as it was; NaN where the record is left out.
+        before: Score of the program as it was; NaN where the record is left out, or the program failed on it.
         after: Score of the program that is returned.
     """
 
@@ -75,6 +75,8 @@ class PartReport:
         comparison: Of their scores, after minus before, on the same records.
         rows: Each record; none where they were looked at for choosing.
         beside: Baselines; none where they were looked at for choosing.
+        failed_before: Records that the program as it was failed on; no figure and no comparison counts them.
+        failed_after: The same of the program that is returned.
     """
 
     name: str
@@ -86,6 +88,8 @@ class PartReport:
     comparison: Comparison
     rows: tuple[RowReport, ...] = ()
     beside: tuple[Beside, ...] = ()
+    failed_before: int = 0
+    failed_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,10 @@ def _predictor_lines(predictor: dspy.Predict) -> list[str]:
     lines = [f"instructions: {line}" for line in predictor.signature.instructions.splitlines()]
     if isinstance(predictor, MeasuredChoice):
         measurement = predictor.measurement
-        lines.append(f"measured by: {measurement.strategy}, temperature {measurement.temperature:.4g}")
+        lines.append(
+            f"measured by: {measurement.strategy}, temperature {measurement.temperature:.4g},"
+            f" sharpness {measurement.sharpness:.4g}"
+        )
         lines += [f"bias of {option}: {value:+.4g}" for option, value in measurement.bias.items()]
     for demo in predictor.demos:
         shown = {name: demo[name] for name in predictor.signature.fields if name in demo}

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from ..metrics import Comparison, Figure
 from .parts import UNSEEN
 from .report import WORDS, Beside, CompileReport, PartReport
+from .trials import Trial
 
 BESIDE_COLUMNS = ("baseline", "its figure", "words", "program", "words", "program minus baseline")
 
@@ -29,6 +30,16 @@ def part_rows(part: PartReport) -> list[list[str]]:
 def interval(figure: Figure) -> str:
     """A figure with its interval."""
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def failures(part: PartReport) -> str:
+    """How many records were failed on; empty where none was."""
+    if not part.failed_before and not part.failed_after:
+        return ""
+    return (
+        f"Of {part.records} records the program before failed on {part.failed_before}, the one after on"
+        f" {part.failed_after}; they are left out."
+    )
 
 
 def compared(comparison: Comparison) -> str:
@@ -84,6 +95,8 @@ def _part(title: str, part: PartReport) -> Iterator[str]:
     yield from _table(["figure", "before", "after"], part_rows(part))
     if part.comparison.n:
         yield from ["", f"After minus before: {compared(part.comparison)}."]
+    if failures(part):
+        yield from ["", failures(part)]
 
 
 def _beside(part: PartReport, primary: str) -> Iterator[str]:
@@ -96,11 +109,13 @@ def _trials(report: CompileReport) -> Iterator[str]:
     shown = report.trials[:_TRIALS]
     rest = f" The first {len(shown)} are shown." if len(shown) < len(report.trials) else ""
     yield from ["", "## Trials", "", f"{len(report.trials)} trials; scores from 0 to 1.{stopped}{rest}", ""]
-    columns = ["strategy", "candidate", "score", "n", "LM calls", "s"]
-    yield from _table(
-        columns,
-        ([one.stage, one.what, f"{one.score:.4f}", str(one.n), str(one.calls), f"{one.seconds:.1f}"] for one in shown),
-    )
+    columns = ["strategy", "candidate", "score", "n", "failed", "LM calls", "s"]
+    yield from _table(columns, map(_trial_row, shown))
+
+
+def _trial_row(one: Trial) -> list[str]:
+    numbers = [str(number) for number in (one.n, one.failed, one.calls)]
+    return [one.stage, one.what, f"{one.score:.4f}", *numbers, f"{one.seconds:.1f}"]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...data import write_atomic
 from ..evaluation.usage import Tokens, Usage
 from ..journal import RunUsageError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Trial:
         n: Number of examples.
         calls: LM calls that it took; answers from a cache are none.
         seconds: How long it took.
+        failed: Examples that it failed on; they have the worst score.
     """
 
     stage: str
@@ -39,13 +40,29 @@ class Trial:
     n: int
     calls: int
     seconds: float
+    failed: int = 0
+
+
+class Stage(NamedTuple):
+    """How a stage ended.
+
+    Attributes:
+        state: Of the program that it ended with.
+        stopped: Whether the budget ended it.
+        trials: Trials that were made by then, with those of the stages before it.
+    """
+
+    state: dict[str, Any]
+    stopped: bool
+    trials: int
 
 
 class TrialLog:
     """Trials, scores of rows, and the states that stages ended with; in a file where there is one.
 
     Attributes:
-        trials: In the order in which they were made, those of earlier runs first.
+        trials: In the order in which they were made. One that a stage which had not ended makes anew takes the place
+            of the earlier one, and what that took is added.
         usage: What LMs were asked up to the last trial that was kept.
         notes: What else a resumed compilation has to know, by name.
     """
@@ -59,7 +76,8 @@ class TrialLog:
         self._path = path
         self._header = dict(header or {})
         self._rows: dict[str, dict[str, float | None]] = {}
-        self._stages: dict[str, dict[str, Any]] = {}
+        self._stages: dict[str, Stage] = {}
+        self._unended: list[Trial] = []
         self.trials: list[Trial] = []
         self.usage: Usage = {}
         self.notes: dict[str, Any] = {}
@@ -86,17 +104,25 @@ class TrialLog:
 
     def keep_trial(self, trial: Trial, usage: Usage) -> None:
         """Remember a trial; it is on disk when this returns."""
+        earlier = next((one for one in self._unended if _same(one, trial)), None)
+        if earlier is not None:
+            self._unended.remove(earlier)
+            self.trials.remove(earlier)
+            trial = replace(trial, calls=trial.calls + earlier.calls, seconds=trial.seconds + earlier.seconds)
         self.trials.append(trial)
         self.usage = usage
         self.write()
 
-    def stage(self, name: str) -> Mapping[str, Any] | None:
-        """The state that a stage ended with; None where it has not ended."""
+    def stage(self, name: str) -> Stage | None:
+        """How a stage ended; None where it has not."""
         return self._stages.get(name)
 
-    def keep_stage(self, name: str, state: Mapping[str, Any], usage: Usage) -> None:
+    def keep_stage(self, name: str, state: Mapping[str, Any], stopped: bool, usage: Usage) -> None:
         """Remember how a stage ended; it is on disk when this returns."""
-        self._stages[name] = dict(state)
+        for never_again in self._unended:
+            self.trials.remove(never_again)
+        self._unended = []
+        self._stages[name] = Stage(dict(state), stopped, len(self.trials))
         self.usage = usage
         self.write()
 
@@ -110,7 +136,7 @@ class TrialLog:
             "usage": {model: tokens._asdict() for model, tokens in self.usage.items()},
             "notes": self.notes,
             "trials": [asdict(trial) for trial in self.trials],
-            "stages": self._stages,
+            "stages": {name: stage._asdict() for name, stage in self._stages.items()},
             "rows": self._rows,
         }
         write_atomic(self._path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
@@ -130,13 +156,19 @@ class TrialLog:
             )
         self.trials = [Trial(**trial) for trial in content["trials"]]
         self.usage = {model: Tokens(**tokens) for model, tokens in content["usage"].items()}
-        self.notes, self._stages, self._rows = content["notes"], content["stages"], content["rows"]
+        self.notes, self._rows = content["notes"], content["rows"]
+        self._stages = {name: Stage(**stage) for name, stage in content["stages"].items()}
+        self._unended = self.trials[max((stage.trials for stage in self._stages.values()), default=0) :]
 
 
 def mean(scores: Sequence[float]) -> float:
     """The mean without what is left out; NaN where nothing is left."""
     kept = [score for score in scores if not math.isnan(score)]
     return math.fsum(kept) / len(kept) if kept else math.nan
+
+
+def _same(one: Trial, other: Trial) -> bool:
+    return (one.stage, one.what, one.n) == (other.stage, other.what, other.n)
 
 
 def _number(kept: float | None) -> float:

@@ -6,7 +6,7 @@ This file knows comparisons; it must not know how candidates came about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dspy
 
@@ -14,6 +14,8 @@ from ...programs.program import Program
 from ..evaluation.work import program_digest
 from ..metrics import Comparison, TaskMetric, compare
 from .bench import Row
+from .report import PartReport
+from .trials import Trial
 
 SURE = 0.95
 """Share of the resamples in which the winner has to be better on the dev records."""
@@ -21,11 +23,35 @@ SURE = 0.95
 FEWEST = 5
 """Situations without which the winner is not kept: with fewer no paired test can reach 5%."""
 
+MOST_FAILED = 0.05
+"""Share of the dev records above which nothing is decided: those that were answered may be the easy ones."""
 
-def refusal(winner: Program, student: Program, found: Comparison, metric: TaskMetric, stopped: bool) -> str:
-    """Why the winner is not kept; empty where it is."""
+
+def too_many_failed(trials: Iterable[Trial]) -> bool:
+    """Whether programs failed so often in a search that its winner says little."""
+    made = list(trials)
+    return sum(trial.failed for trial in made) > MOST_FAILED * sum(trial.n for trial in made)
+
+
+def refusal(winner: Program, student: Program, dev: PartReport, metric: TaskMetric, stopped: bool) -> str:
+    """Why the winner is not kept; empty where it is.
+
+    Args:
+        winner: What the search found.
+        student: What it began with.
+        dev: The winner against the student.
+        metric: What the comparison is by.
+        stopped: Whether the budget ended the search.
+    """
     if not differs(winner, student):
         return "nothing better was found" + (" before the budget was spent" if stopped else "")
+    found, failed = dev.comparison, max(dev.failed_before, dev.failed_after)
+    if failed > MOST_FAILED * dev.records:
+        return (
+            f"of {dev.records} dev records the student failed on {dev.failed_before} and the best candidate on"
+            f" {dev.failed_after}; above {MOST_FAILED:.0%} nothing is decided, and where that was a server's fault,"
+            " compile again: what was answered stays"
+        )
     if found.groups < FEWEST:
         return f"the dev records are of {found.groups} situations, and with fewer than {FEWEST} no test can be sure"
     better = found.difference > 0 if metric.higher_is_better else found.difference < 0
@@ -45,10 +71,10 @@ def differs(one: Program, other: Program) -> bool:
 def compared(
     metric: TaskMetric, examples: Sequence[dspy.Example], first: Sequence[Row], second: Sequence[Row], seed: int
 ) -> Comparison:
-    """Compare two answers to the same examples, the first minus the second."""
+    """Compare two answers to the same examples, the first minus the second, where neither failed."""
     return compare(
-        [row.score for row in first],
-        [row.score for row in second],
+        [row.counted for row in first],
+        [row.counted for row in second],
         metric.groups(examples),
         higher_is_better=metric.higher_is_better,
         seed=seed,

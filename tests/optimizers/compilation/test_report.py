@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import fields
 
 import dspy
 
@@ -63,7 +64,7 @@ def test_the_markdown_has_tables_that_hold() -> None:
     text = markdown(report(trials=50))
     rows = [line for line in text.splitlines() if line.startswith("| synthesis")]
     assert len(rows) == 40
-    assert rows[0] == r"| synthesis | a \| b 0 c | 0.5000 | 3 | 9 | 1.0 |"
+    assert rows[0] == r"| synthesis | a \| b 0 c | 0.5000 | 3 | 0 | 9 | 1.0 |"
     for part in (
         "50 trials",
         "The budget ended the search.",
@@ -102,9 +103,11 @@ def test_everything_that_is_learned_shows_in_the_diff(overton: Overton, distribu
         assert line in found.splitlines()
 
     measured = distributional.deepcopy()
-    measured.choose.measurement = Measurement("texts", 2.5, {"yes": 0.5})
+    measured.choose.measurement = Measurement("texts", 2.5, {"yes": 0.5}, 3.0)
     measured.pool.weights.update({"care": 2.0})
     measured.pooling.value = "logarithmic"
     text = learned_text(measured).splitlines()
-    assert {"measured by: texts, temperature 2.5", "bias of yes: +0.5", "care: 2", "value: logarithmic"} <= set(text)
+    measurement = "measured by: texts, temperature 2.5, sharpness 3"
+    assert {measurement, "bias of yes: +0.5", "care: 2", "value: logarithmic"} <= set(text)
+    assert {field.name for field in fields(Measurement)} == {"strategy", "temperature", "bias", "sharpness"}
     assert diff_of(measured, measured.deepcopy()) == ""
