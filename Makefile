@@ -27,8 +27,8 @@ demo: $(INSTALLED) ## Ask in each mode and evaluate the six tasks, with the embe
 	$(BIN)/modplural demo
 
 test: export HF_HUB_OFFLINE := 1
-test: $(INSTALLED) ## Run the tests
-	$(BIN)/pytest
+test: $(INSTALLED) ## Run the tests, a file of them on each core
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: $(INSTALLED) ## Check style, formatting, types, and that imports run down the floors only
 	$(BIN)/ruff check .
