@@ -19,7 +19,7 @@ def show_report(terminal: Terminal, report: CompileReport, folder: Path) -> None
 
     title = "The winner is kept" if report.kept else "The student is returned"
     terminal.out.print(f"{title}: {report.reason}.", markup=False, soft_wrap=True)
-    for part in (report.dev, *report.scored_last):
+    for part in report.parts:
         terminal.out.print("", show.listing([part.name, "before", "after"], report_text.part_rows(part)), sep="\n")
         if part.comparison.n and report.kept:
             said = f"After minus before: {report_text.compared(part.comparison)}."

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dspy
@@ -74,7 +73,8 @@ class Bench:
         threads: Rows under way at the same time.
         ledger: What was spent.
         log: What was tried.
-        failed: Rows that programs failed on so far.
+        answered: Rows that programs answered so far.
+        failed: Rows that they failed on.
         made: Trials of this run.
         on_trial: Told of every trial.
     """
@@ -104,7 +104,7 @@ class Bench:
         self.threads = threads
         self.log = log or TrialLog()
         self.ledger = Ledger(self.log.usage, on_call)
-        self.failed = 0
+        self.answered = self.failed = 0
         self.made: list[Trial] = []
         self.on_trial = on_trial or _ignore
 
@@ -127,6 +127,7 @@ class Bench:
             pool.shutdown(cancel_futures=True)
         failures = [failure for _, failure in rows if failure is not None]
         self.failed += len(failures)
+        self.answered += len(rows) - len(failures)
         if rows and len(failures) == len(rows):
             raise RunError(f"{type(program).__name__} failed on all {len(rows)} records, the last with: {failures[-1]}")
         answered = zip(examples, rows, strict=True)
@@ -160,8 +161,23 @@ class Bench:
         return score
 
     def attempt_program(self, stage: str, what: str, program: Program, examples: Examples) -> float:
-        """Score a program over examples as one trial; see `attempt`."""
-        return self.attempt(stage, what, len(examples), partial(self.score, program, examples))
+        """Score a candidate over examples as one trial; see `attempt`. One that fails on all of them scores worst."""
+
+        def score() -> list[float]:
+            try:
+                return self.score(program, examples)
+            except RunError as error:
+                if not self.answered:
+                    raise  # nothing says that it is the candidate's fault
+                _logger.warning("%s", error)
+                return [self.worst] * len(examples)
+
+        return self.attempt(stage, what, len(examples), score)
+
+    @property
+    def worst(self) -> float:
+        """The worst score of a row, in the metric's own unit."""
+        return 0.0 if self.metric.higher_is_better else self.metric.highest
 
     def note(self, trial: Trial) -> None:
         """Keep a trial and tell of it."""
@@ -177,7 +193,7 @@ class Bench:
         except Exception as error:  # one row's failure is a bad score, whatever it is
             failure = failure_reason(program, error)
             _logger.info("a record failed: %s", failure)
-            return Row(0.0 if self.metric.higher_is_better else self.metric.highest, None), failure
+            return Row(self.worst, None), failure
 
 
 def example_digest(example: dspy.Example) -> str:

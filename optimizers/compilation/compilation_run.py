@@ -87,12 +87,12 @@ def metrics(report: CompileReport) -> Iterator[tuple[str, float]]:
     that were cut for a comparison `test/after against <baseline>/<figure>`, paired differences `test/after minus
     before/<figure>`; with `low` and `high` at the end for the 95% interval.
     """
-    for part in (report.dev, *report.scored_last):
+    for part in report.parts:
         yield from _figures(f"{part.name}/before", part.before)
         yield from _figures(f"{part.name}/after", part.after)
         yield f"{part.name}/before/failed", float(part.failed_before)
         yield f"{part.name}/after/failed", float(part.failed_after)
-        yield from _paired(f"{part.name}/after minus before/{report.primary}", part.comparison)
+        yield from _paired(f"{part.name}/after minus before/{next(iter(part.before))}", part.comparison)
         yield from _beside(part, report.primary)
     yield "LM calls", float(sum(tokens.calls for tokens in report.tokens.values()))
     yield "US dollars", sum(report.costs.values())

@@ -13,8 +13,10 @@ from typing import Any
 import dspy
 import numpy as np
 from dspy.utils.callback import BaseCallback
+from dspy.utils.exceptions import DSPyError
 
 from ...programs.program import Program
+from .hopeless import prompt_lm_failed
 from .quiet import quiet
 from .strategy import Strategy
 from .trials import Trial
@@ -36,7 +38,13 @@ class DspySearch(Strategy):
         """
         listener = _Listener(self, student.deepcopy(), valset)
         with self.bench.ledger.watching(listener), dspy.context(lm=student.base), quiet():
-            return self.optimize(student, trainset, valset)
+            try:
+                return self.optimize(student, trainset, valset)
+            except DSPyError as error:
+                if self.bench.prompt_lm is None:
+                    raise
+                # The program's own failures are scores; what ends an optimizer is the LM that writes for it.
+                raise prompt_lm_failed(error, self.bench.prompt_lm) from error
 
     def optimize(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Run the optimizer."""

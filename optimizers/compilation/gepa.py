@@ -7,16 +7,16 @@ begins anew, and LMs answer from DSPy's cache what they were asked before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import dspy
 from dspy.teleprompt import GEPA
 from dspy.teleprompt.gepa import InstructionProposer
 
-from ...programs.errors import reason
 from ...programs.program import Program
 from .dspy_search import DspySearch
-from .hopeless import PromptLMFailedError, Watch
+from .hopeless import Watch, prompt_lm_failed
 from .objective import Explained
 from .strategy import Work
 
@@ -59,17 +59,10 @@ class _Proposer(InstructionProposer):
 
     def __init__(self, lm: dspy.LM) -> None:
         super().__init__()
-        self._lm = lm
-        self._watch = Watch(self._told)
+        self._watch = Watch(partial(prompt_lm_failed, lm=lm))
 
     def __call__(
         self, candidate: dict[str, str], reflective_dataset: Mapping[str, Any], components_to_update: list[str]
     ) -> dict[str, str]:
         ask = super().__call__
         return self._watch(lambda: ask(candidate, reflective_dataset, components_to_update))
-
-    def _told(self, error: Exception) -> PromptLMFailedError:
-        return PromptLMFailedError(
-            f"the LM that writes instructions wrote none that can be used ({reason(error, self._lm)}); give another"
-            " one, or use 'instructions', which needs none"
-        )

@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+import dspy
+
+from ...programs.errors import reason
 from .ledger import Halt
 
 T = TypeVar("T")
@@ -27,6 +30,14 @@ class MetricFailedError(RuntimeError):
 
 class PromptLMFailedError(RuntimeError):
     """The LM that writes instructions writes none that can be used, so that there is nothing to try."""
+
+
+def prompt_lm_failed(error: Exception, lm: dspy.BaseLM) -> PromptLMFailedError:
+    """What users see where the LM that writes instructions fails; nothing secret is in it."""
+    return PromptLMFailedError(
+        f"the LM that writes instructions wrote none that can be used ({reason(error, lm)}); give another one, or use"
+        " 'instructions', which needs none"
+    )
 
 
 class Hopeless(Halt):

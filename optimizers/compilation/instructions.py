@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 import dspy
@@ -18,6 +19,7 @@ from ...programs.adapters import PlainAdapter
 from ...programs.program import Program
 from ...signatures.rewriting import Rewrite
 from .bank import bank_of
+from .hopeless import Watch, prompt_lm_failed
 from .strategy import Strategy, Work, own_predictors
 from .used import used_predictors
 
@@ -92,17 +94,25 @@ class SearchInstructions(Strategy):
         """What the prompt LM makes of the instructions, each a draw of its own; useless ones are left out."""
         if self.bench.prompt_lm is None:
             return
-        predictor = dict(program.named_predictors())[name]
+        signature = dict(program.named_predictors())[name].signature
+        watch = Watch(partial(prompt_lm_failed, lm=self.bench.prompt_lm))
         for number in range(self._rewrites()):
             rollout = 1 + turn * self._rewrites() + number + 1000 * self.bench.seed
             lm = self.bench.prompt_lm.copy(rollout_id=rollout, temperature=1.0)
-            asked = {"purpose": _purpose(predictor.signature), "wording": predictor.signature.instructions}
-            with dspy.context(lm=lm, adapter=PlainAdapter()):
-                text = " ".join(dspy.Predict(Rewrite)(**asked).rewritten.split())
+            try:
+                text = watch(partial(_rewrite, signature, lm))
+            except Exception:
+                continue  # the watch has said why
             if 0 < len(text) <= _LONGEST:
                 yield text
             else:
                 _logger.info("left out a rewrite of %d characters", len(text))
+
+
+def _rewrite(signature: type[dspy.Signature], lm: dspy.LM) -> str:
+    with dspy.context(lm=lm, adapter=PlainAdapter()):
+        found = dspy.Predict(Rewrite)(purpose=_purpose(signature), wording=signature.instructions)
+    return " ".join(found.rewritten.split())
 
 
 def _rounds(total: int) -> Iterator[int]:

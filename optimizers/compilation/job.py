@@ -6,6 +6,7 @@ strategies, scores, the decision, the last look, reports and MLflow are in files
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ import dspy
 from ...programs.program import Program
 from ..evaluation.usage import Tokens, Usage, cost
 from ..evaluation.work import program_digest
-from ..journal import RunUsageError
+from ..journal import RunError, RunUsageError
 from ..metrics import Scorer, TaskMetric
 from ..tracking import TrackedRun
 from .bench import Bench
@@ -30,19 +31,25 @@ from .budget import Budget
 from .compilation_run import compilation_run, log_compilation
 from .estimate import Estimate, estimate
 from .feedback import feedback_for
-from .final import Tracing, last_look, part_report
+from .final import Tracing, last_look
 from .hopeless import Hopeless
+from .judging import judged, judging_choices, selected
 from .parts import Parts
 from .report import CompileReport, PartReport, diff_of
 from .report_text import markdown
 from .strategy import Strategy, Work, adopt
 from .trials import Trial, TrialLog
-from .verdict import differs, refusal, too_many_failed
+from .verdict import too_many_failed
 
 STATE = "trials.json"
 PROGRAM = "program"
 REPORT = "report.json"
 REPORT_TEXT = "report.md"
+
+_TRIES = 3
+"""Records that are tried for the estimate."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Compiled(NamedTuple):
@@ -115,10 +122,10 @@ class Job:
         self, bench: Bench, strategies: Sequence[Strategy], expected: _Expected, run: TrackedRun | None, started: float
     ) -> Compiled:
         found = self._search(bench, strategies, expected)
-        program = adopt(self.student, self.student if found.refusal else found.winner)
+        program = adopt(self.student, found.winner if found.kept else self.student)
         tracing = None if run is None else Tracing(run, self.traces or 0.0)
         looks = [
-            last_look(bench, part, self.student, None if found.refusal else program, tracing)
+            last_look(bench, part, self.student, program if found.kept else None, tracing)
             for part in self.parts.scored_last
         ]
         report = self._report(bench, found, looks, program)
@@ -141,27 +148,29 @@ class Job:
         before = bench.answer(self.student, self.parts.dev.examples)
         if self.budget.max_calls is not None:
             bench.ledger.limit = self.budget.max_calls - expected.after_search
-        winner, stopped = self.student, False
+        winner, stopped, compared = self.student, False, 0
         for number, strategy in enumerate(strategies, start=1):
-            winner, ended_early = self._stage(bench, f"{number}-{strategy.name}", strategy, winner)
-            stopped = stopped or ended_early
+            stage = self._stage(bench, f"{number}-{strategy.name}", strategy, winner)
+            winner, stopped, compared = stage.winner, stopped or stage.stopped, compared + stage.compared
         bench.ledger.limit = None
-        after = bench.answer(winner, self.parts.dev.examples) if differs(winner, self.student) else before
-        dev = part_report(bench, self.parts.dev, before, after)
-        return _Found(winner, refusal(winner, self.student, dev, self.metric, stopped), stopped, expected.whole, dev)
+        verdict = judged(bench, self.parts.dev, self.student, winner, before, compared, stopped)
+        return _Found(*verdict, stopped, expected.whole)
 
-    def _stage(self, bench: Bench, name: str, strategy: Strategy, student: Program) -> tuple[Program, bool]:
-        """Run one strategy, or take over how it ended earlier; and whether the budget ended it."""
+    def _stage(self, bench: Bench, name: str, strategy: Strategy, student: Program) -> _Stage:
+        """Run one strategy, or take over how it ended earlier."""
         kept = bench.log.stage(name)
         if kept is not None:
             copied = student.deepcopy()
             copied.load_state(kept.state)
-            return copied, kept.stopped
+            return _Stage(copied, kept.stopped, kept.compared)
         begun = len(bench.made)
         found: Program = strategy.compile(student, trainset=self.parts.train.examples, valset=self.parts.dev.examples)
+        stopped, compared = strategy.stopped, strategy.compared
         if not too_many_failed(bench.made[begun:]):  # else it is to be gone through again
-            bench.log.keep_stage(name, found.dump_state(), strategy.stopped, bench.ledger.usage())
-        return found, strategy.stopped
+            bench.log.keep_stage(
+                name, found.dump_state(), stopped=stopped, compared=compared, usage=bench.ledger.usage()
+            )
+        return _Stage(found, stopped, compared)
 
     def _estimate(self, bench: Bench, strategies: Sequence[Strategy]) -> _Expected:
         """Answer one record, and multiply what that took; a resumed compilation remembers it."""
@@ -169,7 +178,7 @@ class Job:
         last = sum(len(part.examples) for part in self.parts.scored_last)
         if "one_answer" not in bench.log.notes:
             dearest = reduce(lambda program, strategy: strategy.dearest(program), strategies, self.student)
-            bench.answer(dearest, self.parts.dev.examples[:1])
+            self._answer_one(bench, dearest)
             bench.log.notes["one_answer"] = dict(bench.ledger.asked)
             bench.log.notes["used"] = {model: tokens._asdict() for model, tokens in bench.ledger.usage().items()}
             bench.log.usage = bench.ledger.usage()
@@ -179,17 +188,33 @@ class Job:
         work = reduce(add, (strategy.work(self.student, train, dev) for strategy in strategies), Work(0))
         frame = 2 * (dev + last)  # the student and the winner, on both
         beside = self._beside(one_answer, last)
+        calls_beside = {model: calls + work.choices for model, calls in beside.items()}
         model = None if self.prompt_lm is None else self.prompt_lm.model
-        whole = estimate(work.answers + frame, one_answer, used, work.prompt_calls, model, beside)
+        whole = estimate(work.answers + frame, one_answer, used, work.prompt_calls, model, calls_beside)
         calls = sum(one_answer.values())
         return _Expected(whole, calls * dev, calls * (dev + 2 * last) + sum(beside.values()))
 
+    def _answer_one(self, bench: Bench, dearest: Program) -> None:
+        """Answer one record: the first of a few on which the dearest program, or else the student, does not fail."""
+        examples = self.parts.dev.examples[:_TRIES]
+        *tries, last = [(program, example) for program in (dearest, self.student) for example in examples]
+        for program, example in tries:
+            try:
+                bench.answer(program, [example])
+                return
+            except RunError as error:
+                _logger.info("nothing to estimate by: %s", error)
+        bench.answer(last[0], [last[1]])
+
     def _beside(self, one_answer: Mapping[str, int], records: int) -> dict[str, int]:
-        """Calls of baselines by model: one for a response; for a choice no more than a mode's own choices take."""
+        """Calls that judge and are no answers of the program, by model: baselines' answers, and selections.
+
+        A response takes one, and a choice of a baseline no more than a mode's own choices.
+        """
         model = self.student.base.model
         chosen = self.parts.dev.examples[0].get("options") is not None
         each = one_answer.get(model, 1) if chosen else 1
-        return {model: records * further_answers(chosen) * each}
+        return {model: records * further_answers(chosen) * each + judging_choices(self.student)}
 
     def _check_limit(self, expected: _Expected) -> None:
         limit, least = self.budget.max_calls, expected.before_search + expected.after_search
@@ -206,15 +231,15 @@ class Job:
             task=self.parts.task,
             program=type(self.student).__name__,
             strategy=str(self.settings["strategy"]),
-            kept=not found.refusal,
-            reason=found.refusal
-            or f"better on the dev records in {found.dev.comparison.favours_first:.0%} of the resamples",
+            kept=found.kept,
+            reason=found.reason,
             primary=metric.primary,
             higher_is_better=metric.higher_is_better,
             scorer=test.before[metric.primary].scorer,
             dev=found.dev,
             test=test,
             unseen=next(iter(further), None),
+            selection=selected(bench, self.student, program),
             diff=diff_of(self.student, found.winner),
             trials=tuple(bench.log.trials),
             stopped=found.stopped,
@@ -235,14 +260,23 @@ class _Expected(NamedTuple):
     after_search: int
 
 
-class _Found(NamedTuple):
-    """What a search ended with; `refusal` says why the winner is not kept, and is empty where it is."""
+class _Stage(NamedTuple):
+    """What one strategy ended with; see `Strategy`."""
 
     winner: Program
-    refusal: str
+    stopped: bool
+    compared: int
+
+
+class _Found(NamedTuple):
+    """What the search ended with: the first four as of `Judged`."""
+
+    winner: Program
+    kept: bool
+    reason: str
+    dev: PartReport
     stopped: bool
     expected: Estimate
-    dev: PartReport
 
 
 def _costs(usage: Usage) -> dict[str, float]:

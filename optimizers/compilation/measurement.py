@@ -1,16 +1,16 @@
 """Chooses how each choice of a program is measured, and calibrates it.
 
 One predictor after the other: every strategy that the base LLM's backend can measure answers the examples once. The
-final choice is calibrated on the train examples with no LM asked again. Of a choice in between the records know no
-gold: the selection of a message is judged on situations where it is known which message is right (see `selection`), and
-the routing of a mixture of experts by what it leads to. Where communities are pooled, both ways to pool are tried with
-each calibration. The best is chosen on train and dev examples together, since
-all of them were answered, and a handful of dev examples would choose by chance.
+final choice is calibrated with no LM asked again. Of a choice in between the records know no gold: the selection of a
+message is judged on situations where it is known which message is right (see `selection`), and the routing of a mixture
+of experts by what it leads to. Where communities are pooled, both ways to pool are tried with each calibration. All is
+fitted and chosen on the train examples, so that the dev examples judge a single winner.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar, cast
@@ -26,7 +26,7 @@ from ...programs.steerable import Steerable
 from ..journal import RunError
 from .bench import Row
 from .calibration import calibrations, score_with
-from .selection import selection_scores, selections
+from .selection import QUESTIONS, selection_scores, selections
 from .strategy import Candidate, Strategy, Work
 from .used import used_predictors
 from .voices import chosen, rescored
@@ -44,6 +44,7 @@ class ChooseMeasurement(Strategy):
     """Tries all ways to measure; that of the student stays where others are no better."""
 
     name: ClassVar = "measurement"
+    chooses_on_dev: ClassVar = False
 
     def check(self, student: Program) -> None:
         """Refuse programs without a measured choice."""
@@ -51,9 +52,10 @@ class ChooseMeasurement(Strategy):
             raise ValueError(f"{type(student).__name__} measures no choice; 'measurement' is for programs with options")
 
     def work(self, student: Program, train: int, dev: int) -> Work:
-        """Every strategy of every choice once over all examples."""
-        tried = sum(len(_strategies(student, predictor)) for _, predictor in _choices(student))
-        return Work((1 + tried) * (train + dev))
+        """Every strategy of every choice once over the train examples, or over the questions that it is judged on."""
+        tried = {name: len(_strategies(student, predictor)) for name, predictor in _choices(student)}
+        selecting = (1 + tried.pop(SELECT)) * QUESTIONS if SELECT in tried else 0
+        return Work((1 + sum(tried.values())) * train, choices=selecting)
 
     def search(self, student: Program, trainset: list[dspy.Example], valset: list[dspy.Example]) -> Program:
         """Choose for one predictor after the other, those in between first."""
@@ -65,9 +67,10 @@ class ChooseMeasurement(Strategy):
         for name in names:
             if name == SELECT:
                 best = self._selecting(best)
+                self.offer(-math.inf, best)  # other examples scored it: any answer to those that follow counts more
             else:
-                score, best = self._chosen(best, name, trainset, valset)
-                self.offer(score, best)
+                self._choosing(best, name, trainset)
+                best = self.best
         return best
 
     def _selecting(self, student: Program) -> Program:
@@ -95,29 +98,25 @@ class ChooseMeasurement(Strategy):
         found = [Measurement(strategy) for strategy in _strategies(student, predictor)]
         return own, [one for one in found if one != own]
 
-    def _chosen(
-        self, student: Program, name: str, trainset: list[dspy.Example], valset: list[dspy.Example]
-    ) -> Candidate:
+    def _choosing(self, student: Program, name: str, examples: list[dspy.Example]) -> None:
+        """Offer the student with every measurement of a choice, its own first."""
         own, others = self._measurements(student, name)
-        candidates = list(self._scored(student, name, own, trainset, valset))
+        self._offer_all(self._scored(student, name, own, examples))
         for measurement in others:
             try:
-                candidates += self._scored(student, name, measurement, trainset, valset)
+                self._offer_all(self._scored(student, name, measurement, examples))
             except RunError as error:
                 _logger.info("%s cannot be measured by %s: %s", name, measurement.strategy, error)
-        return max(candidates, key=lambda one: one.score)
+
+    def _offer_all(self, candidates: Iterator[Candidate]) -> None:
+        for score, program in candidates:
+            self.offer(score, program)
 
     def _scored(
-        self,
-        student: Program,
-        name: str,
-        measurement: Measurement,
-        trainset: list[dspy.Example],
-        valset: list[dspy.Example],
+        self, student: Program, name: str, measurement: Measurement, examples: list[dspy.Example]
     ) -> Iterator[Candidate]:
         """The student with one measurement as it is, and calibrated."""
         candidate = _measured(student, name, measurement)
-        examples = [*trainset, *valset]
         rows: list[Row] = []
 
         def answer() -> list[float]:
@@ -129,16 +128,15 @@ class ChooseMeasurement(Strategy):
         if name == ROUTE or measurement != Measurement(measurement.strategy):
             return  # fits are made on scores as they were measured
         for pooled in _pooled(candidate):
-            yield from self._calibrated(pooled, name, what, examples, rows, len(trainset))
+            yield from self._calibrated(pooled, name, what, examples, rows)
 
     def _calibrated(
-        self, candidate: Program, name: str, what: str, examples: list[dspy.Example], rows: list[Row], train: int
+        self, candidate: Program, name: str, what: str, examples: list[dspy.Example], rows: list[Row]
     ) -> Iterator[Candidate]:
-        """A candidate by all calibrations that its answers to the train examples tell."""
+        """A candidate by all calibrations that its answers tell."""
         method = candidate.pooling.value if isinstance(candidate, Distributional) else None
-        fitted_on = chosen(examples[:train], rows[:train], method)
         answered = chosen(examples, rows, method)
-        for found in calibrations(fitted_on, self.bench.metric) if fitted_on else ():
+        for found in calibrations(answered, self.bench.metric) if answered else ():
             score = partial(rescored, examples, rows, answered, partial(score_with, found, metric=self.bench.metric))
             told = ", ".join(filter(None, [what, method, str(found)]))
             value = self.bench.attempt(self.name, told, len(examples), score)

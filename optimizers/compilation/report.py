@@ -21,6 +21,9 @@ from ..metrics import Comparison, Figure
 from .estimate import Estimate
 from .trials import Trial
 
+SELECTION = "selection"
+"""The part, and the figure, of how often the right message is selected."""
+
 WORDS = "words"
 """The figure of responses' length."""
 
@@ -108,6 +111,7 @@ class CompileReport:
         dev: The winner of the search against the student on the dev records, whether it was kept or not.
         test: The program that is returned against the student on the test records, which no strategy saw.
         unseen: The same on records from elsewhere; None where there were none.
+        selection: How often the right message is selected on the sample's test situations; None where none is.
         diff: Instructions, demos and settings before and after, as a unified diff; of the winner, kept or not.
         trials: All candidates, in order.
         stopped: Whether the budget ended the search.
@@ -131,6 +135,7 @@ class CompileReport:
     dev: PartReport
     test: PartReport
     unseen: PartReport | None
+    selection: PartReport | None
     diff: str
     trials: tuple[Trial, ...]
     stopped: bool
@@ -146,6 +151,12 @@ class CompileReport:
     def scored_last(self) -> tuple[PartReport, ...]:
         """The parts that were looked at in the end only."""
         return (self.test,) if self.unseen is None else (self.test, self.unseen)
+
+    @property
+    def parts(self) -> tuple[PartReport, ...]:
+        """All parts, in the order in which they were looked at."""
+        selection = () if self.selection is None else (self.selection,)
+        return (self.dev, *self.scored_last, *selection)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON data; numbers that are none (NaN) become null."""

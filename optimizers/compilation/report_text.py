@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from ..metrics import Comparison, Figure
 from .parts import UNSEEN
-from .report import WORDS, Beside, CompileReport, PartReport
+from .report import SELECTION, WORDS, Beside, CompileReport, PartReport
 from .trials import Trial
 
 BESIDE_COLUMNS = ("baseline", "its figure", "words", "program", "words", "program minus baseline")
@@ -77,6 +77,8 @@ def _lines(report: CompileReport) -> Iterator[str]:
         heading = "Test" if part.name != UNSEEN else f"Unseen, {PurePath(part.source).name}"
         yield from _part(f"{heading}: what is returned against the student, scored once", part)
         yield from _beside(part, report.primary)
+    if report.selection is not None:
+        yield from _part("Selection: how often the message that is known to be right is selected", report.selection)
     yield from ["", "## What was learned", ""]
     yield from ["```diff", *report.diff.splitlines(), "```"] if report.diff else ["Nothing."]
     yield from _trials(report)
@@ -91,7 +93,8 @@ def _lines(report: CompileReport) -> Iterator[str]:
 
 
 def _part(title: str, part: PartReport) -> Iterator[str]:
-    yield from ["", f"## {title}", "", f"{part.records} records of {part.source}, digest `{part.digest[:16]}`.", ""]
+    asked = "questions" if part.name == SELECTION else "records"
+    yield from ["", f"## {title}", "", f"{part.records} {asked} of {part.source}, digest `{part.digest[:16]}`.", ""]
     yield from _table(["figure", "before", "after"], part_rows(part))
     if part.comparison.n:
         yield from ["", f"After minus before: {compared(part.comparison)}."]

@@ -7,6 +7,10 @@ knows the steerable mode and situations; it must not know how selections are mea
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+import math
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +20,18 @@ import dspy
 
 from ...data import load_task, split_records
 from ...data.overton import OvertonRecord
+from ...programs.asking import CannotMeasureError
+from ...programs.errors import reason
 from ...programs.messages import quoted
 from ...programs.program import Program
 from ...programs.steerable import Steerable
 from ...programs.steps import Call, Steps, drive
-from ..metrics import Figure, mean_figure
+from ..metrics import compare, mean_figure
+from .bench import Bench
+from .report import SELECTION, PartReport
+from .verdict import chance
 
-FIGURE = "selection"
-"""The share of selections that are right."""
+_logger = logging.getLogger(__name__)
 
 QUESTIONS = 100
 """So many are asked at most: each takes a prompt per message, and the best strategy is far ahead."""
@@ -46,22 +54,65 @@ def selections(split: str, seed: int = 0, most: int = QUESTIONS) -> list[dspy.Ex
 
 
 def selection_scores(program: Steerable, examples: Sequence[dspy.Example], threads: int) -> list[float]:
-    """Ask a program's selection: 1 where it is right, 0 where it is not."""
+    """Ask a program's selection: 1 where it is right, 0 where it is not, NaN where it fails.
+
+    Raises:
+        CannotMeasureError: The LM cannot be measured as the selection has it.
+    """
 
     def right(example: dspy.Example) -> float:
-        return float(drive(_selected(program, example)) == example.choice)
+        try:
+            return float(drive(_selected(program, example)) == example.choice)
+        except CannotMeasureError:
+            raise
+        except Exception as error:  # one question's failure says nothing of the others, whatever it is
+            _logger.info("a selection failed: %s", reason(error, program.base))
+            return math.nan
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="modplural-select") as pool:
-        return list(pool.map(lambda example: copy_context().run(right, example), examples))
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="modplural-select")
+    try:
+        # Each in a copy of the caller's context, in which calls are counted, and limited.
+        futures = [pool.submit(copy_context().run, right, example) for example in examples]
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def selection_figure(program: Program, threads: int, seed: int = 0) -> dict[str, Figure]:
-    """The share of right selections on the sample's test situations; nothing for programs that select no message."""
-    if not isinstance(program, Steerable):
-        return {}
-    examples = selections("test", seed)
-    scores = selection_scores(program, examples, threads)
-    return {FIGURE: mean_figure(FIGURE, scores, [example.query for example in examples], seed=seed)}
+def selecting_like(student: Program, winner: Program) -> Steerable | None:
+    """The student with the winner's way to select; None where it is the student's own, or they select nothing."""
+    if not isinstance(student, Steerable) or not isinstance(winner, Steerable):
+        return None
+    found = student.deepcopy()
+    found.select.load_state(winner.select.dump_state())
+    return found if found.select.dump_state() != student.select.dump_state() else None
+
+
+def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable) -> tuple[PartReport, float]:
+    """How two programs select on the sample's situations of a part, and how likely by chance such a lead is.
+
+    Args:
+        bench: With the seed and the threads.
+        split: `dev` or `test`.
+        before: The student.
+        after: What is to be better, or the same.
+    """
+    examples = selections(split, bench.seed)
+    groups = [example.query for example in examples]
+    old = selection_scores(before, examples, bench.threads)
+    new = old if after is before else selection_scores(after, examples, bench.threads)
+    said = json.dumps([example.toDict() for example in examples], sort_keys=True)
+    part = PartReport(
+        SELECTION,
+        f"the sample's {split} situations",
+        hashlib.sha256(said.encode()).hexdigest(),
+        len(examples),
+        {SELECTION: mean_figure(SELECTION, old, groups, seed=bench.seed)},
+        {SELECTION: mean_figure(SELECTION, new, groups, seed=bench.seed)},
+        compare(new, old, groups, seed=bench.seed),
+        failed_before=sum(map(math.isnan, old)),
+        failed_after=sum(map(math.isnan, new)),
+    )
+    return part, chance([one - other for one, other in zip(new, old, strict=True)], groups, bench.seed)
 
 
 def _questions(record: OvertonRecord) -> Iterator[dspy.Example]:

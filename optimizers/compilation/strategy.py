@@ -13,21 +13,23 @@ from dspy.teleprompt.teleprompt import Teleprompter
 
 from ...programs.pool import CommunityPool
 from ...programs.program import Program
+from ..evaluation.work import program_digest
 from .bench import Bench
 from .hopeless import Hopeless
 from .ledger import BudgetSpent
 
 
 class Work(NamedTuple):
-    """What a strategy will do at most: answers of the program, and calls of the prompt LM."""
+    """What a strategy will do at most: answers of the program, calls of the prompt LM, and choices of the base LLM."""
 
     answers: int
     prompt_calls: int = 0
+    choices: int = 0
 
     def __add__(self, other: object) -> Work:
         if not isinstance(other, Work):
             return NotImplemented
-        return Work(self.answers + other.answers, self.prompt_calls + other.prompt_calls)
+        return Work(*map(sum, zip(self, other, strict=True)))
 
 
 class Candidate(NamedTuple):
@@ -46,18 +48,28 @@ class Strategy(Teleprompter):
     Attributes:
         name: What it is called on the command line and in reports.
         needs_prompt_lm: Whether it cannot do without an LM that writes instructions.
+        chooses_on_dev: Whether the dev examples tell it which candidate is the best one.
         stopped: Whether the budget ended its last search.
     """
 
     name: ClassVar[str]
     needs_prompt_lm: ClassVar[bool] = False
+    chooses_on_dev: ClassVar[bool] = True
 
     def __init__(self, bench: Bench) -> None:
         """Work at a bench."""
         super().__init__()
         self.bench = bench
         self._best: Candidate | None = None
+        self._student = ""
+        self._offered: set[str] = set()
         self.stopped = False
+
+    @property
+    def compared(self) -> int:
+        """Candidates among which the dev examples chose in the last search, the student not among them."""
+        others = len(self._offered - {self._student})
+        return others if self.chooses_on_dev else min(1, others)
 
     def check(self, student: Program) -> None:
         """Refuse, before anything is spent, what this strategy cannot do.
@@ -101,10 +113,12 @@ class Strategy(Teleprompter):
         if teacher is not None or not trainset:
             raise ValueError(f"the strategy {self.name!r} takes a trainset that is not empty, and no teacher")
         self.check(student)
-        self._best, self.stopped = None, False
+        self._best, self._offered, self.stopped = None, set(), False
+        own = frozen(student)
+        self._student = program_digest(own)
         try:
             with self.bench.ledger.watching():
-                found = self.search(frozen(student), list(trainset), list(valset or trainset))
+                found = self.search(own, list(trainset), list(valset or trainset))
         except BudgetSpent:
             self.stopped = True
             found = student if self._best is None else self._best.program
@@ -117,7 +131,8 @@ class Strategy(Teleprompter):
         raise NotImplementedError(f"{type(self).__name__} says nothing about how it searches")
 
     def offer(self, score: float, program: Program) -> None:
-        """Remember a program that was scored on all dev examples, in case the budget ends the search."""
+        """Remember a program that was scored on all examples that choose, in case the budget ends the search."""
+        self._offered.add(program_digest(program))
         if self._best is None or score > self._best.score:
             self._best = Candidate(score, program)
 

@@ -50,11 +50,13 @@ class Stage(NamedTuple):
         state: Of the program that it ended with.
         stopped: Whether the budget ended it.
         trials: Trials that were made by then, with those of the stages before it.
+        compared: Candidates among which the dev examples chose.
     """
 
     state: dict[str, Any]
     stopped: bool
     trials: int
+    compared: int
 
 
 class TrialLog:
@@ -117,12 +119,12 @@ class TrialLog:
         """How a stage ended; None where it has not."""
         return self._stages.get(name)
 
-    def keep_stage(self, name: str, state: Mapping[str, Any], stopped: bool, usage: Usage) -> None:
+    def keep_stage(self, name: str, state: Mapping[str, Any], *, stopped: bool, compared: int, usage: Usage) -> None:
         """Remember how a stage ended; it is on disk when this returns."""
         for never_again in self._unended:
             self.trials.remove(never_again)
         self._unended = []
-        self._stages[name] = Stage(dict(state), stopped, len(self.trials))
+        self._stages[name] = Stage(dict(state), stopped, len(self.trials), compared)
         self.usage = usage
         self.write()
 

@@ -45,10 +45,10 @@ def better(compile_mode: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         gold |= example.gold_distribution
 
     def likelihood(prompt: str, continuation: str) -> float:
-        return math.log(max(0.05, gold.get(continuation.strip(), 0.5)))
+        return math.log(0.3 + 0.4 * gold.get(continuation.strip(), 0.5))  # right, and far too unsure
 
     monkeypatch.setattr(conftest, "likelihood", likelihood)
-    return partial(compile_mode, "--limit", 12)
+    return partial(compile_mode, "--limit", 15)
 
 
 def test_a_mode_is_compiled_and_saved(compile_mode: Run, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_version_is_registered_with_its_scores_once(better: Run, run: Run, tmp
     scores = scores_with_rows(version)
     assert scores is not None
     assert [row.record for row in scores.rows] == [row["record"] for row in report["test"]["rows"]]
-    assert scores.digest == f"{report['test']['digest']}, 12 drawn by seed 0"
+    assert scores.digest == f"{report['test']['digest']}, 15 drawn by seed 0"
     again = better("--register", "moral", "--promote")
     assert "Registered models:/moral/1, which" in again.stdout
     assert [one.number for one in versions("moral")] == [1]

@@ -28,7 +28,7 @@ for example in load_task("distributional-moralchoice").examples():
     gold |= example.gold_distribution
 
 def likelihood(prompt, continuation):
-    return math.log(max(0.05, gold.get(continuation.strip(), 0.5)))
+    return math.log(0.3 + 0.4 * gold.get(continuation.strip(), 0.5))  # right, and far too unsure
 
 def build(config):
     # Delays bound the speed: on no machine is it done before the last kill.
@@ -46,7 +46,7 @@ STUCK = 300
 def command(output: str, pool: Path) -> list[str]:
     return [
         *(sys.executable, "-c", SCRIPT, "compile", "distributional", "--task", "distributional-moralchoice"),
-        *("--strategy", "measurement", "--limit", "12", "--pool", str(pool), "--output", output),
+        *("--strategy", "measurement", "--limit", "15", "--pool", str(pool), "--output", output),
         *("--register", output, "--promote", "--traces", "0"),
     ]
 

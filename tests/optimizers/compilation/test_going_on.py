@@ -51,7 +51,7 @@ def trial(what: str, calls: int) -> Trial:
 def test_trials_of_a_stage_that_did_not_end_give_way(tmp_path: Path) -> None:
     log = TrialLog(tmp_path / STATE)
     log.keep_trial(trial("ended", 3), {})
-    log.keep_stage("1-synthesis", {}, False, {})
+    log.keep_stage("1-synthesis", {}, stopped=False, compared=1, usage={})
     for what in ("joint", "refine", "never again"):
         log.keep_trial(trial(what, 5), {})
 
@@ -60,7 +60,7 @@ def test_trials_of_a_stage_that_did_not_end_give_way(tmp_path: Path) -> None:
         again.keep_trial(trial(what, 0), {})
     again.keep_trial(trial("per_message", 7), {})
     assert [one.what for one in again.trials] == ["ended", "never again", "joint", "refine", "per_message"]
-    again.keep_stage("2-synthesis", {}, True, {})
+    again.keep_stage("2-synthesis", {}, stopped=True, compared=3, usage={})
     assert [(one.what, one.calls, one.seconds) for one in TrialLog(tmp_path / STATE).trials] == [
         ("ended", 3, 1.0),
         ("joint", 5, 2.0),
@@ -68,4 +68,5 @@ def test_trials_of_a_stage_that_did_not_end_give_way(tmp_path: Path) -> None:
         ("per_message", 7, 1.0),
     ]
     kept = TrialLog(tmp_path / STATE).stage("2-synthesis")
-    assert kept is not None and (kept.stopped, kept.trials) == (True, 4)
+    assert kept is not None
+    assert (kept.stopped, kept.trials, kept.compared) == (True, 4, 3)

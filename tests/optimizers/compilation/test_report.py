@@ -38,6 +38,7 @@ def report(trials: int = 2, diff: str = "-a\n+b") -> CompileReport:
         dev=part("dev"),
         test=part("test"),
         unseen=part("unseen"),
+        selection=None,
         diff=diff,
         trials=tuple(Trial("synthesis", f"a | b {number}\nc", 0.5, 3, 9, 1.0) for number in range(trials)),
         stopped=True,

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from modplural.optimizers.compilation import STRATEGIES
-from modplural.optimizers.compilation.selection import FIGURE, selection_figure, selection_scores, selections
+from modplural.optimizers.compilation import STRATEGIES, compile, markdown
+from modplural.optimizers.compilation.compilation_run import metrics
+from modplural.optimizers.compilation.report import SELECTION
+from modplural.optimizers.compilation.selection import selection_part, selection_scores, selections
 from modplural.optimizers.metrics import metric_for
-from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.measurement import Measurement
 from modplural.programs.pool import CommunityPool
@@ -56,14 +57,55 @@ def test_a_score_is_whether_the_own_explanation_is_selected(knower: Steerable) -
     assert sum(selection_scores(knower, examples, threads=4)) < 12
 
 
-def test_the_figure_counts_situations_as_groups(knower: Steerable) -> None:
-    knower.select.measurement = Measurement("channel")
-    (found,) = selection_figure(knower, threads=4).values()
-    assert (found.name, found.value, found.n) == (FIGURE, 1.0, len(selections("test")))
+def test_a_part_of_a_report_counts_situations_as_groups(knower: Steerable, make_bench: MakeBench) -> None:
+    better = knower.deepcopy()
+    better.select.measurement = Measurement("channel")
+    part, by_chance = selection_part(make_bench(), "test", knower, better)
+    assert (part.name, part.after[SELECTION].value, part.records) == (SELECTION, 1.0, len(selections("test")))
+    assert part.comparison.groups == len({one.query for one in selections("test")})
+    assert part.comparison.difference == pytest.approx(1 - part.before[SELECTION].value)
+    assert by_chance < 0.001
+    assert selection_part(make_bench(), "test", knower, knower)[1] == 1
 
 
-def test_programs_that_select_no_message_have_no_figure(distributional: Distributional) -> None:
-    assert not selection_figure(distributional, threads=1)
+def test_a_question_that_fails_is_left_out(knower: Steerable, make_bench: MakeBench) -> None:
+    examples = selections("test")
+    silent = examples[0].choice
+    asked = fake_lm({"": "A"}, lambda prompt, said: math.log(-1 if silent in prompt else 0.5), name="base")
+    failing = Steerable(asked, knower.pool)
+    failing.select.measurement = Measurement("channel")
+    part, _ = selection_part(make_bench(), "test", failing, failing)
+    assert part.failed_before == part.failed_after == len(examples) - part.after[SELECTION].n > 0
+
+
+def test_selections_are_counted_and_limited(knower: Steerable, make_bench: MakeBench) -> None:
+    bench = make_bench(metric_for("steerable-vk"))
+    with bench.ledger.watching():
+        selection_scores(knower, selections("train", most=12), threads=4)
+    assert bench.ledger.calls == len(knower.base.engine.prompts) > 0
+
+    examples = [one.copy(option=one.choice, situation=one.query) for one in selections("dev", most=8)]
+    limited = make_bench(metric_for("steerable-vk"), max_calls=30)
+    strategy = STRATEGIES["measurement"](limited)
+    before = len(knower.base.engine.prompts)
+    strategy.compile(knower, trainset=examples[:4], valset=examples[4:])
+    assert strategy.stopped
+    assert len(knower.base.engine.prompts) - before <= 30 + 4
+
+
+def test_the_way_to_select_is_kept_by_itself(knower: Steerable, make_bench: MakeBench) -> None:
+    """The records see no difference: a base LLM that answers alike whatever was selected."""
+    report = compile(knower, "steerable-vk", strategy="measurement", limit=6).report
+    assert report.kept, report.reason
+    assert "its way to select is kept, and nothing else of it: it selects the right message in 100%" in report.reason
+    assert report.selection is not None
+    assert report.selection.after[SELECTION].value == 1 > report.selection.before[SELECTION].value
+    assert "## Selection: how often the message that is known to be right is selected" in markdown(report)
+    assert dict(metrics(report))["selection/after minus before/selection"] == report.selection.comparison.difference
+    assert [line for line in report.diff.splitlines() if line[0] in "+-"][2:] == [
+        "-measured by: letters, temperature 1, sharpness 1",
+        "+measured by: channel, temperature 1, sharpness 1",
+    ]
 
 
 def test_compiling_finds_the_way_to_select_that_is_right(knower: Steerable, make_bench: MakeBench) -> None:

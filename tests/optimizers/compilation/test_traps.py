@@ -10,7 +10,7 @@ from modplural.optimizers.compilation import STRATEGIES, MetricFailedError, Prom
 from modplural.optimizers.compilation.strategy import adopt, frozen
 from modplural.optimizers.journal import RunError
 from modplural.optimizers.metrics import TaskMetric
-from modplural.programs.engines.fake import fake_lm
+from modplural.programs.engines.fake import fake_lm, prompt_text
 from modplural.programs.overton import Overton
 
 from .conftest import SAID, MakeBench, bindings, situations
@@ -58,8 +58,33 @@ def test_a_prompt_lm_that_writes_nothing_of_use_is_told_so(
     name: str, reply: str | Exception, overton: Overton, make_bench: MakeBench
 ) -> None:
     lm = fake_lm({"": reply}, name="prompt", num_retries=0)
-    with pytest.raises((PromptLMFailedError, dspy.utils.exceptions.DSPyError), match=r"no JSON|nobody there"):
+    with pytest.raises(PromptLMFailedError, match=r"no JSON|nobody there"):
         STRATEGIES[name](make_bench(prompt_lm=lm)).compile(overton, trainset=situations(8), valset=situations(6))
+
+
+def test_a_rewrite_that_fails_is_left_out(overton: Overton, make_bench: MakeBench) -> None:
+    replies = iter(["Say everything.", ConnectionError("429 too many requests"), "", "Leave nothing out."])
+    lm = fake_lm(lambda request: next(replies, "Say all."), name="prompt", num_retries=0)
+    bench = make_bench(prompt_lm=lm)
+    STRATEGIES["instructions"](bench).compile(overton, trainset=situations(4), valset=situations(8)[4:])
+    assert any("Say everything." in trial.what for trial in bench.log.trials)
+
+    never = fake_lm({"": ConnectionError("429 too many requests")}, name="prompt", num_retries=0)
+    with pytest.raises(PromptLMFailedError, match="429 too many requests"):
+        STRATEGIES["instructions"](make_bench(prompt_lm=never)).compile(overton, trainset=situations(4))
+
+
+def test_a_candidate_that_fails_everywhere_is_the_worst_one(overton: Overton, make_bench: MakeBench) -> None:
+    def refusing(request: dspy.lm15.Request) -> str:
+        if "no message out" in prompt_text(request):
+            raise ValueError("refused by a content filter")
+        return "Kindness first."
+
+    overton.base = fake_lm(refusing, name="base", num_retries=0)
+    bench = make_bench()
+    STRATEGIES["instructions"](bench).compile(overton, trainset=situations(4), valset=situations(8)[4:])
+    refused = [trial for trial in bench.log.trials if trial.failed]
+    assert refused and all((trial.failed, trial.score) == (trial.n, 0) for trial in refused)
 
 
 def test_a_program_that_fails_everywhere_is_told_so(overton: Overton, make_bench: MakeBench) -> None:
