@@ -38,12 +38,15 @@ def check_path(option: str, name: str) -> None:
     raise WrongUsageError(f"{option}: {name!r} is a path, and there is no folder {folder}; {there}{hub}")
 
 
-def check_lm(community: CommunityConfig, lm: LMConfig) -> None:
+def check_lm(community: CommunityConfig, lm: LMConfig) -> str | None:
     """See that what speaks for a community can be had, and that its adapter was trained on its model.
 
     Args:
         community: As the pool file will have it.
         lm: What speaks for it there.
+
+    Returns:
+        A remark where that cannot be told for certain: the adapter may suit the model, and names another one.
 
     Raises:
         WrongUsageError: The adapter, or the model that is named for it, is nowhere, or they do not belong together.
@@ -54,15 +57,18 @@ def check_lm(community: CommunityConfig, lm: LMConfig) -> None:
     if community.model and lm.model.startswith(LOCAL):
         _check_model(model)
     if community.adapter is None or lm.adapter is None:
-        return
-    from ..programs.engines.adapter_base import belongs, named_base
+        return None
+    from ..programs.engines.adapter_base import belongs, fits, named_base
+    from ..programs.engines.base_names import same_base
 
     with checking():
         named = named_base(lm.adapter)
         # A model that is named beside the adapter is what somebody says that its base is, by whatever name.
-        fits = belongs(lm.adapter, model, named=None if community.model else named)
-    if not fits:
-        raise WrongUsageError(_other_base(community, lm.model, named))
+        compared = None if community.model else named
+        if not belongs(lm.adapter, model, named=compared):
+            misfit = fits(lm.adapter, model) is False
+            raise WrongUsageError(_other_base(community, lm.model, named, misfit=misfit))
+    return None if compared is None or same_base(compared, model) else _doubt(community, lm.model, compared)
 
 
 def _check_model(name: str) -> None:
@@ -73,20 +79,33 @@ def _check_model(name: str) -> None:
         resolve_model(name)
 
 
-def _other_base(community: CommunityConfig, model: str, named: str | None) -> str:
+def _other_base(community: CommunityConfig, model: str, named: str | None, *, misfit: bool) -> str:
     trained, option = f"{community.adapter!r} was trained on {named or 'another model'}", _model_option(named)
     if community.model:
         return f"--model: the adapter {trained}, and its matrices do not fit {model}; give {option}"
+    shared = f"--adapter: {trained}, and the communities of this pool share {model}"
+    if misfit:
+        return f"{shared}, which its matrices do not fit; give {option} too"
     return (
-        f"--adapter: {trained}, and the communities of this pool share {model}, on which it would say nothing of use;"
+        f"{shared}, on which it would say nothing of use;"
         f" give {option} too, or where both are the same model, --model {model}"
     )
 
 
+def _doubt(community: CommunityConfig, model: str, named: str) -> str:
+    return (
+        f"{community.adapter!r} was trained on {named}, and the communities of this pool share {model}."
+        " If these are different models, it would say little of use"
+    )
+
+
 def _model_option(base: str | None) -> str:
-    """The option that names a base, which comes along where it can."""
+    """The option that names a base, as far as it can be had here by that name."""
     from ..programs.config_fields import LOCAL
+    from ..programs.engines.base_names import is_public, is_quantized
     from ..programs.engines.embedded import EMBEDDED
 
     embedded = next((name for name, model in EMBEDDED.items() if model.hub_id == base), base)
-    return f"--model {LOCAL}{embedded or '<its base>'}"
+    if embedded is None or is_quantized(embedded) or not (is_public(embedded) or Path(embedded).is_dir()):
+        return f"--model {LOCAL}<its base>"
+    return f"--model {LOCAL}{embedded}"

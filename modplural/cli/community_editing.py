@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,10 +117,13 @@ def add_to_pool(terminal: Terminal, pool: str, community: CommunityConfig) -> No
 
     with checking():
         lm = added_lm(pool, community)
-    check_lm(community, lm)
+    remark = check_lm(community, lm)
     with checking():
         now = add_community(pool, community)
     _say(terminal, pool, now)
+    if remark is not None:
+        undo = shlex.join(["modplural", "communities", "remove", community.name, "--pool", pool])
+        terminal.notes.print(f"{remark}; to undo: {undo}", markup=False, soft_wrap=True, style="dim")
 
 
 def located_model(model: str, pool: str) -> str:

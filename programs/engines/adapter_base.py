@@ -1,13 +1,14 @@
-"""Whether a LoRA adapter belongs to a base model, told by what its configuration names, and by shapes where names fail.
+"""Whether a LoRA adapter belongs to a base model, told by the shapes of its matrices, and by names where these fail.
 
-One base goes by many names: an embedded name, a hub id, a folder here or on the machine where the adapter was trained.
+One base goes by many names, and many bases by one, such as `merged`; shapes do not lie where both files are here.
 An adapter is called another base's only where that is certain. Nothing is loaded.
 """
 
 import json
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from .base_names import same_base
 from .embedded import EMBEDDED
 from .footprint import weight_shapes
 from .hub import cached_snapshot, fetch_config, is_hub_id
@@ -16,8 +17,6 @@ from .models import resolve_model
 from .weights import ADAPTER, MODEL, WeightsError
 
 _MATRIX = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<side>[AB])\.weight")
-_IN_HUB_CACHE = re.compile(r"models--[^/]+--(?P<name>[^/]+)/snapshots/[^/]+/?$")
-"""The end of a path in the hub's cache, whose last part says nothing."""
 
 
 def named_base(adapter: str) -> str | None:
@@ -48,29 +47,22 @@ def belongs(adapter: str, model: str, *, named: str | None) -> bool:
     Raises:
         WeightsError: There is no such adapter, or a file of weights is damaged.
     """
-    if named is not None:
-        if _short(named) == _short(model):
-            return True
-        if _is_public(named) and _is_public(model):
-            return False
-    return _fits(adapter, model) is not False
+    fitting = fits(adapter, model)
+    if fitting is None:
+        return named is None or same_base(named, model) is not False
+    return fitting
 
 
-def _short(model: str) -> str:
-    """The name of a model without owner or folder, as far as it tells models apart."""
-    cached = _IN_HUB_CACHE.search(model)
-    known = EMBEDDED.get(model)
-    name = cached["name"] if cached else known.hub_id if known else model
-    return PurePath(name).name.casefold()
+def fits(adapter: str, model: str) -> bool | None:
+    """Whether an adapter's matrices have the shapes that a model's layers need; None where these are not here.
 
+    Args:
+        adapter: As for `resolve_adapter`.
+        model: As for `resolve_model`.
 
-def _is_public(model: str) -> bool:
-    """Whether everybody means the same model by this name."""
-    return model in EMBEDDED or (is_hub_id(model) and not Path(model).is_dir())
-
-
-def _fits(adapter: str, model: str) -> bool | None:
-    """Whether an adapter's matrices have the shapes that a model's layers need; None where nobody can tell."""
+    Raises:
+        WeightsError: There is no such adapter, or a file of weights is damaged.
+    """
     adapted, base = adapter_folder(adapter), _model_folder(model)
     if adapted is None or base is None:
         return None

@@ -1,5 +1,7 @@
 """`modplural communities add`, `remove` and `copy`."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from typer.testing import Result
 
 from modplural import load_pool
+from modplural.data.shipped import shipped_adapters
 from modplural.pool_editing import copy_preset
 
 Run = Callable[..., Result]
@@ -91,8 +94,7 @@ def test_an_adapter_of_another_base_is_not_added(
     assert shipped.exit_code == 2
     assert (
         "--adapter: 'care' was trained on HuggingFaceTB/SmolLM2-135M-Instruct, and the communities of this pool share"
-        f" local/{tiny_model}, on which it would say nothing of use; give --model local/smollm2-135m-instruct too, or"
-        " where both are the same model, --model local/"
+        f" local/{tiny_model}, which its matrices do not fit; give --model local/smollm2-135m-instruct too\n"
     ) in shipped.stderr
     forced = add(run, pool, "--adapter", "care", "--model", f"local/{tiny_model}")
     assert forced.exit_code == 2
@@ -103,6 +105,45 @@ def test_an_adapter_of_another_base_is_not_added(
     assert load_pool(pool).communities[-1].adapter == "care"
 
 
+def naming(folder: Path, adapter: Path, base: str) -> Path:
+    """A copy of an adapter that names another base."""
+    config = json.loads((Path(shutil.copytree(adapter, folder)) / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
+    return folder
+
+
+@pytest.mark.parametrize("base", ["/other/project/tiny", "outputs/merged", "unsloth/tiny-bnb-4bit"])
+def test_an_adapter_that_does_not_fit_is_not_added_whatever_it_names(
+    base: str, run: Run, tmp_path: Path, tiny_model: Path
+) -> None:
+    pool = sharing(tmp_path / "mine.yaml", tiny_model)
+    before = pool.read_bytes()
+    refused = add(run, pool, "--adapter", naming(tmp_path / "foreign", shipped_adapters()["care"], base))
+    assert (refused.exit_code, pool.read_bytes()) == (2, before)
+    assert f"was trained on {base}, and the communities of this pool share local/{tiny_model}, " in refused.stderr
+    assert "which its matrices do not fit; give --model local/<its base> too" in refused.stderr
+
+
+def test_an_adapter_that_fits_is_added_and_another_name_of_its_base_told(
+    run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path]
+) -> None:
+    pool = sharing(tmp_path / "mine.yaml", tiny_model)
+    before = pool.read_bytes()
+    merged = add(run, pool, "--adapter", naming(tmp_path / "merged", tiny_adapters["care"], "outputs/merged"))
+    undo = f"modplural communities remove elders --pool {pool}"
+    assert (merged.exit_code, merged.stderr) == (
+        0,
+        f"'{tmp_path / 'merged'}' was trained on outputs/merged, and the communities of this pool share local/{tiny_model}."
+        f" If these are different models, it would say little of use; to undo: {undo}\n",
+    )
+    assert load_pool(pool).communities[-1].model is None
+    assert run(*undo.split()[1:]).exit_code == 0
+    assert pool.read_bytes() == before
+    copy = naming(tmp_path / "quantized", tiny_adapters["care"], "unsloth/tiny-bnb-4bit")
+    quantized = add(run, pool, "--adapter", copy)
+    assert (quantized.exit_code, quantized.stderr) == (0, "")
+
+
 def test_an_adapter_joins_its_base_by_any_name(
     run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path]
 ) -> None:
@@ -111,7 +152,7 @@ def test_an_adapter_joins_its_base_by_any_name(
     for base in (tiny_model, renamed, "./renamed"):
         pool = sharing(tmp_path / "mine.yaml", base)
         added = add(run, pool, "--adapter", tiny_adapters["care"])
-        assert added.exit_code == 0, added.stderr
+        assert (added.exit_code, added.stderr) == (0, "")
         pool.unlink()
     pool = sharing(tmp_path / "mine.yaml", "smollm2-135m-instruct")
     assert add(run, pool, "--adapter", "care").exit_code == 0

@@ -76,6 +76,29 @@ def test_what_nobody_can_tell_is_let_be(named: str | None) -> None:
     assert belongs("care", EMBEDDED, named=named)
 
 
+@pytest.mark.parametrize("named", ["/other/project/tiny", "tiny", "owner/tiny-bnb-4bit"])
+def test_shapes_that_do_not_fit_refuse_whatever_names_say(named: str, tiny_model: Path) -> None:
+    assert not belongs("care", str(tiny_model), named=named)
+
+
+@pytest.mark.parametrize("named", ["outputs/merged", "owner/another-model", ON_THE_HUB])
+def test_shapes_that_fit_accept_whatever_names_say(
+    named: str, tiny_model: Path, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    assert belongs(str(tiny_adapters["care"]), str(tiny_model), named=named)
+    cached = tmp_path / "hub" / "models--owner--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0123abc")
+    shutil.copytree(tiny_model, cached / "snapshots" / "0123abc")
+    assert belongs(str(tiny_adapters["care"]), "owner/tiny", named=named)
+
+
+@pytest.mark.parametrize("named", [f"unsloth/{ON_THE_HUB.split('/')[1]}-bnb-4bit", "outputs/merged", "./merged"])
+def test_where_shapes_are_not_here_an_unclear_name_is_let_be(named: str) -> None:
+    assert belongs("care", EMBEDDED, named=named)
+    assert belongs("care", ON_THE_HUB, named=named)
+
+
 def test_layers_of_other_names_say_nothing(tiny_model: Path, tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
