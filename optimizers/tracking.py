@@ -13,8 +13,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import FileLock, Timeout
 
 from ..programs.errors import redacted
 
@@ -27,6 +30,8 @@ ARTIFACTS = "mlruns"
 T = TypeVar("T")
 
 _SQLITE = "sqlite:///"
+_MAKING = 120
+"""Seconds after which another process is not waited for any longer."""
 _PARAMETERS_AT_ONCE, _METRICS_AT_ONCE = 100, 1000
 """What MLflow takes in one batch."""
 _RUNS_AT_MOST = 50_000
@@ -168,9 +173,26 @@ def tracking_client() -> MlflowClient:
 
     Raises:
         ImportError: MLflow is not installed.
+        StoreError: Another process does not come to an end with making the store.
     """
+    file = _sqlite_file(store_uri())
+    if file is not None:
+        _made(file)
     client: MlflowClient = _mlflow().MlflowClient()
     return client
+
+
+@cache
+def _made(file: Path) -> None:
+    """Have MLflow make the tables of a SQLite store, or bring them up to date: two processes at once would fail."""
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=_MAKING)
+    try:
+        with reaching_store(), lock:
+            _mlflow().MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
+    except Timeout as error:
+        raise StoreError(
+            f"another process has been making {file} for {_MAKING} seconds; wait for it, or end it, and try again"
+        ) from error
 
 
 def _mlflow() -> Any:
@@ -187,16 +209,32 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     """The id of an experiment, which is made where it is missing."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
+    found, root = client.get_experiment_by_name(name), artifact_root(client.tracking_uri)
     if found is None:
         try:
-            root = artifact_root(client.tracking_uri)
             return str(client.create_experiment(name, artifact_location=None if root is None else str(root / name)))
         except MlflowException:  # another process may have made it in the meantime
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    _check_place(found.artifact_location, root)
     return str(found.experiment_id)
+
+
+def _check_place(location: str, root: Path | None) -> None:
+    """Refuse a store that was moved: its files would be looked for, and written, where it was.
+
+    Raises:
+        StoreError: It was; the message says what to do.
+    """
+    former = Path(location.removeprefix("file://")).parent
+    if root is None or "://" in location.removeprefix("file://") or former.resolve() == root:
+        return
+    raise StoreError(
+        f"{shown_store()} was moved: MLflow keeps the places of files, and has theirs as {former}, where new ones would"
+        f" be written too, and they are in {root}. Move the folder back, or make a link in its old place:"
+        f" ln -s {root.parent} {former.parent}"
+    )
 
 
 def store_uri() -> str:
@@ -215,9 +253,12 @@ def shown_store() -> str:
 
 def artifact_root(store: str) -> Path | None:
     """The folder for files beside a SQLite store; None for other stores, which know their own place."""
-    if not store.startswith(_SQLITE):
-        return None
-    return Path(store.removeprefix(_SQLITE)).resolve().parent / ARTIFACTS
+    file = _sqlite_file(store)
+    return None if file is None else file.parent / ARTIFACTS
+
+
+def _sqlite_file(store: str) -> Path | None:
+    return Path(store.removeprefix(_SQLITE)).resolve() if store.startswith(_SQLITE) else None
 
 
 @contextmanager

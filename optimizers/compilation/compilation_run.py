@@ -26,8 +26,8 @@ from .trials import TrialLog
 
 EXPERIMENT = "modplural-compilation"
 
-_NOTE = "MLflow run"
-"""Note of a log: the run that a compilation goes on in."""
+_NOTE, _DATASETS = "MLflow run", "datasets in it"
+"""Notes of a log: the run that a compilation goes on in, and the digests of what it is told to have read."""
 
 
 @contextmanager
@@ -47,10 +47,12 @@ def compilation_run(parts: Parts, program: str, settings: Mapping[str, Any], log
     name = f"{program} on {parts.task}, {settings['strategy']}"
     with tracked_run(EXPERIMENT, name, dict(_flat({"program": program, **settings})), log.notes.get(_NOTE)) as run:
         if log.notes.get(_NOTE) != run.run_id:
-            for part in (parts.train, parts.dev, *parts.scored_last):
+            log.notes[_NOTE], log.notes[_DATASETS] = run.run_id, []
+        for part in (parts.train, parts.dev, *parts.scored_last):
+            if part.digest not in log.notes[_DATASETS]:  # records from elsewhere may have been given later
                 run.log_dataset(TrackedDataset(parts.task, part.digest, part.source, len(part.examples)), part.name)
-            log.notes[_NOTE] = run.run_id
-            log.write()
+                log.notes[_DATASETS].append(part.digest)
+        log.write()
         yield run
 
 

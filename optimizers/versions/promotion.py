@@ -2,8 +2,9 @@
 
 A version takes the place of the present champion only if both were scored on the same records by the same figure, and
 the difference is no accident: with the scores of rows kept, the 95% interval of the paired difference lies on the
-better side of zero; without them, the intervals of the two figures lie apart. The champions so far stand in a tag of
-the registered model, the present one last. This file decides; it must not know how scores are kept.
+better side of zero, and comes of five situations at least; without them, the intervals of the two figures lie apart.
+The champions so far stand in a tag of the registered model, the present one last. This file decides; it must not know
+how scores are kept.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ..breakdown import FEWEST
 from ..tracking import tracking_client
 from .errors import PromotionError
-from .registry import Version, find, registered, scores_with_rows
+from .registry import Version, find, registered, scores_with_rows, versions
 from .scores import Scores
 
 if TYPE_CHECKING:
@@ -73,10 +75,11 @@ def rollback(name: str) -> Promotion:
 
     Raises:
         PromotionError: There is none before it.
-        VersionError: No version is called that, or a former champion has been deleted.
+        VersionError: No version is called that.
     """
     client = tracking_client()
-    former, history = _champion(client, name), _history(client, name)
+    there = {version.number for version in versions(name)}
+    former, history = _champion(client, name), [number for number in _history(client, name) if number in there]
     earlier = history if former is None else history[:-1] if history[-1:] == [former.number] else history
     if not earlier:
         raise PromotionError(f"{name} has no champion before the present one; promote the version that is to be it")
@@ -139,6 +142,8 @@ def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
         said = (
             f"{ours.figure} differs by {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] on the same rows"
         )
+        if found.groups < FEWEST:
+            return False, f"{said} (n={found.n}) of {found.groups} situations, and fewer than {FEWEST} prove nothing"
         return min(sign * found.low, sign * found.high) > 0, f"{said} (n={found.n})"
     said = f"{ours.described()} against {theirs.described()}, without scores of the same rows"
     if ours.low is None or ours.high is None or theirs.low is None or theirs.high is None:

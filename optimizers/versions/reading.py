@@ -31,7 +31,8 @@ def read_scores(file: Path, program: Path | None = None, task: str | None = None
 
     Args:
         file: Such as `report.json` or `evaluation.json`.
-        program: The folder of the saved program whose scores they are; an evaluation has those of several.
+        program: The folder of the saved program whose scores they are. An evaluation has those of several, and a report
+            is of the program that its compilation returned.
         task: The one that counts, where an evaluation has several.
 
     Raises:
@@ -44,6 +45,8 @@ def read_scores(file: Path, program: Path | None = None, task: str | None = None
         if _has(data, "tasks", "figures", "rows"):
             found = evaluation_scores(data, str(file), program, task)
         elif _has(data, "primary", "test", "settings"):
+            if program is not None:
+                _check_returned(data, str(file), program)
             found = report_scores(data)
         else:
             found = Scores.model_validate(data)
@@ -81,6 +84,19 @@ def report_scores(report: Data) -> Scores:
         "scorer": report["scorer"],
     }
     return Scores.model_validate({**found, **_figures(test["after"]), "rows": _rows(rows)})
+
+
+def _check_returned(report: Data, name: str, program: Path) -> None:
+    """See that a report is a program's.
+
+    Raises:
+        UnfitError: It is another one's.
+    """
+    if report["settings"].get("program after") not in _digests(program, None):
+        raise UnfitError(
+            f"{name} is of another program than the one in {program}, whose scores they would become; give the report"
+            " of the compilation that made it, or evaluate it with --program"
+        )
 
 
 def evaluation_scores(evaluation: Data, name: str, program: Path | None, task: str | None = None) -> Scores:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ...programs.saved_lms import CustomLM
 from ...programs.saving import Manifest, read_manifest
 from ..tracking import TrackedRun, reaching_store, shown_store, tracked_run, tracking_client
@@ -132,7 +134,8 @@ def versions(name: str | None = None) -> list[Version]:
     """
     client = tracking_client()
     names = _names(client) if name is None else [registered(client, name).name]
-    found = [_version(client, one) for each in names for one in client.search_model_versions(f"name='{each}'")]
+    every = [one for each in names for one in client.search_model_versions(f"name='{each}'")]
+    found = [_version(client, one) for one in every if KIND_TAG in one.tags]  # others can register under a name too
     return sorted(found, key=lambda version: (version.name, -version.number))
 
 
@@ -235,8 +238,16 @@ def _version(client: MlflowClient, found: Any) -> Version:
         aliases=tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(found.version))),
         created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
         run_id=found.run_id or "",
-        scores=Scores.model_validate_json(tags[SCORES_TAG]) if SCORES_TAG in tags else None,
+        scores=_scores(tags.get(SCORES_TAG)),
     )
+
+
+def _scores(tag: str | None) -> Scores | None:
+    """The scores in a tag; none where somebody has edited it into nonsense."""
+    try:
+        return None if tag is None else Scores.model_validate_json(tag)
+    except ValidationError:
+        return None
 
 
 def _model(manifest: Manifest) -> str:

@@ -80,6 +80,24 @@ def test_rows_of_other_records_do_not_compare(store: Path, save: Save, scores: M
         promote("overton/2")
 
 
+def test_a_gain_on_few_situations_proves_nothing(store: Path, save: Save, scores: MakeScores) -> None:
+    for value in (0.6, 0.9):
+        whole = scores(value)
+        register(save(), "overton", whole.model_copy(update={"rows": whole.rows[:8]}))
+    promote("overton/1")
+    with pytest.raises(PromotionError, match=r"\(n=8\) of 4 situations, and fewer than 5 prove nothing"):
+        promote("overton/2")
+
+
+def test_a_champion_that_was_deleted_is_passed_over(store: Path, save: Save) -> None:
+    for number in (1, 2, 3):
+        register(save(), "overton")
+        promote(f"overton/{number}", force=True)
+    tracking_client().delete_model_version("overton", "2")
+    assert rollback("overton").version.number == 1
+    assert champions("overton") == [1]
+
+
 def test_lower_may_be_better(store: Path, save: Save, scores: MakeScores) -> None:
     for value in (0.20, 0.15, 0.18):
         register(save(), "overton", scores(value, higher_is_better=False))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from modplural import load
 from modplural.optimizers.tracking import StoreError, tracked_run, tracking_client
 from modplural.optimizers.versions import Scores, VersionError, fetched, find, register, versions
+from modplural.optimizers.versions.registry import SCORES_TAG
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import SavedProgramError
 
@@ -197,3 +199,49 @@ def test_one_name_holds_one_kind_of_program(store: Path, save: Save, tmp_path: P
     Vanilla(dspy.LM("openai/gpt-4o-mini")).save(tmp_path / "vanilla")
     with pytest.raises(VersionError, match="the versions of 'overton' are overton and this is vanilla"):
         register(tmp_path / "vanilla", "overton")
+
+
+def test_a_model_of_something_else_and_torn_scores_are_no_hindrance(
+    store: Path, save: Save, scores: MakeScores
+) -> None:
+    made = register(save(), "overton", scores(0.5))
+    client = tracking_client()
+    client.set_model_version_tag("overton", "1", SCORES_TAG, "no JSON")
+    source = client.get_model_version("overton", "1").source
+    client.create_model_version("overton", source)
+    assert [(one.number, one.scores) for one in versions("overton")] == [(1, None)]
+    assert [one.uri for one in versions()] == [made.uri]
+    with pytest.raises(VersionError, match="overton/2 is a model of something else"):
+        find("overton/2")
+
+
+REGISTERS = """
+import sys
+from modplural.optimizers.versions import register
+register(sys.argv[1], "overton")
+"""
+
+
+def test_processes_that_begin_a_store_together_wait_for_each_other(save: Save, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/new/mlflow.db"}
+    command = [sys.executable, "-c", REGISTERS, str(save())]
+    several = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    ended = [(process.communicate(timeout=300)[1], process.returncode) for process in several]
+    assert [code for _, code in ended] == [0, 0, 0], ended
+
+
+def test_a_store_that_was_moved_says_so(tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/mlflow.db")
+    register(save(), "overton")
+    shutil.copytree(old, new)
+    shutil.rmtree(old)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new}/mlflow.db")
+    with pytest.raises(StoreError, match=rf"was moved: .*ln -s {new} {old}"):
+        register(save(), "overton")
+    assert not old.exists()
+    old.symlink_to(new)
+    assert register(save(), "overton").number == 2
+    assert load("models:/overton/1").dump_state() == load("models:/overton/2").dump_state()

@@ -71,6 +71,14 @@ def test_rows_of_a_compilation_are_those_of_what_it_returned(tmp_path: Path) -> 
     assert read_scores(written(tmp_path / "r.json", told)).rows == (RowScore(record="a", group="1", score=0.7),)
 
 
+def test_a_report_is_of_the_program_that_it_returned(tmp_path: Path, save: Save) -> None:
+    returned, other = save("returned", "Say all of it."), save("other", "Say nothing.")
+    file = written(tmp_path / "report.json", report(**{"program after": program_digest(load(returned))}))
+    assert read_scores(file, returned).value == 0.6
+    with pytest.raises(ValueError, match=r"report\.json is of another program than the one in .*other"):
+        read_scores(file, other)
+
+
 def evaluation(programs: dict[str, str], tasks: tuple[str, ...] = ("overton-vk",), seed: int = 0) -> dict[str, Any]:
     """What the scores are read from in an evaluation of programs with such digests, by method."""
     described = {"split": "test", "digest": "d" * 64, "data": "sample.json", "primary": "value coverage"}
