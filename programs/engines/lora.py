@@ -11,54 +11,19 @@ rank-stabilized adapters).
 from __future__ import annotations
 
 import itertools
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-_PREFIX = "base_model.model."
-_NEUTRAL = frozenset(
-    "task_type auto_mapping peft_version base_model_name_or_path revision inference_mode target_modules "
-    "exclude_modules lora_dropout layers_to_transform layers_pattern megatron_config megatron_core loftq_config "
-    "eva_config corda_config lora_ga_config runtime_config qalora_group_size ensure_weight_tying".split()
-)
-"""LoRA settings that only matter in training; any other one that is set, and not honoured, is refused by name."""
-_UNSET: tuple[Any, ...] = (None, False, "none", [], {})
+from .lora_config import AdapterError, LoraConfig, read_config, split_key
 
-
-class AdapterError(ValueError):
-    """An adapter that cannot be used with this base model; the model is untouched."""
-
-
-class _LoraConfig(BaseModel):
-    """What counts of an `adapter_config.json`; `init_lora_weights` lists the starts that leave the base as it is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    peft_type: Literal["LORA"]
-    r: PositiveInt
-    lora_alpha: float
-    use_rslora: bool = False
-    rank_pattern: dict[re.Pattern[str], PositiveInt] | None = None
-    alpha_pattern: dict[re.Pattern[str], float] | None = None
-    init_lora_weights: bool | Literal["gaussian", "eva", "orthogonal", "mica"] | None = True
-
-    def scale(self, module: str, rank: int) -> float:
-        """What `B A x` of a module is multiplied by."""
-        alpha = _by_pattern(self.alpha_pattern, module, self.lora_alpha)
-        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
-
-    def rank(self, module: str) -> int:
-        """The rank that a module's matrices should have."""
-        return int(_by_pattern(self.rank_pattern, module, self.r))
+__all__ = ["AdapterError", "AdapterStack", "LoraWeights", "StackedLinear", "read_lora"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +43,10 @@ def read_lora(folder: Path, linears: Mapping[str, nn.Linear]) -> LoraWeights:
     Raises:
         AdapterError: The adapter is not plain LoRA, is damaged, or does not fit; the message says why.
     """
-    config = _read_config(folder)
+    config = read_config(folder)
     halves: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in _read_tensors(folder / "adapter_model.safetensors").items():
-        module, side = _split_key(key, folder)
+        module, side = split_key(key, folder)
         halves.setdefault(module, {})[side] = tensor
     if not halves:
         raise AdapterError(f"adapter {folder} holds no LoRA matrices")
@@ -194,26 +159,6 @@ class _Routing:
         return (rows[:, None] != torch.tensor(owners, device=device))[:, None, :]
 
 
-def _read_config(folder: Path) -> _LoraConfig:
-    try:
-        config = _LoraConfig.model_validate_json((folder / "adapter_config.json").read_bytes())
-    except OSError as error:
-        raise AdapterError(f"adapter {folder} has no readable adapter_config.json: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise AdapterError(
-            f"adapter {folder} is no plain LoRA adapter: in adapter_config.json, {where}: {first['msg']}"
-        ) from error
-    for name, value in (config.model_extra or {}).items():
-        if name not in _NEUTRAL and value not in _UNSET:
-            raise AdapterError(
-                f"adapter {folder} sets {name}={value!r}, which cannot share a batch with other adapters; "
-                "train it as plain LoRA, or merge it into a model of its own"
-            )
-    return config
-
-
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
@@ -221,16 +166,8 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise AdapterError(f"adapter weights {path} cannot be read as safetensors: {error}") from error
 
 
-def _split_key(key: str, folder: Path) -> tuple[str, str]:
-    for side in ("lora_A", "lora_B"):
-        ending = f".{side}.weight"
-        if key.startswith(_PREFIX) and key.endswith(ending):
-            return key[len(_PREFIX) : -len(ending)], side
-    raise AdapterError(f"adapter {folder} holds {key!r}, which is not a LoRA matrix of a linear layer")
-
-
 def _checked(
-    name: str, sides: Mapping[str, torch.Tensor], linears: Mapping[str, nn.Linear], config: _LoraConfig, folder: Path
+    name: str, sides: Mapping[str, torch.Tensor], linears: Mapping[str, nn.Linear], config: LoraConfig, folder: Path
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Both matrices of a module in its device and dtype, scale included."""
     if name not in linears:
@@ -251,11 +188,3 @@ def _checked(
     if not bool(down.isfinite().all() and up.isfinite().all()):
         raise AdapterError(f"adapter {folder} is damaged: the matrices of {name!r} hold NaN or infinite numbers")
     return down, up
-
-
-def _by_pattern(values: Mapping[re.Pattern[str], float] | None, module: str, default: float) -> float:
-    """The value of the first pattern that matches the end of a module's name, as PEFT looks it up."""
-    for pattern, value in (values or {}).items():
-        if re.match(rf"(.*\.)?({pattern.pattern})$", module):
-            return value
-    return default
