@@ -39,7 +39,7 @@ def check_path(option: str, name: str) -> None:
 
 
 def check_lm(community: CommunityConfig, lm: LMConfig) -> str | None:
-    """See that what speaks for a community can be had, and that its adapter was trained on its model.
+    """See that what speaks for a community can be had, and that its adapter is plain and was trained on its model.
 
     Args:
         community: As the pool file will have it.
@@ -49,7 +49,8 @@ def check_lm(community: CommunityConfig, lm: LMConfig) -> str | None:
         A remark where that cannot be told for certain: the adapter may suit the model, and names another one.
 
     Raises:
-        WrongUsageError: The adapter, or the model that is named for it, is nowhere, or they do not belong together.
+        WrongUsageError: The adapter, or the model that is named for it, is nowhere, the adapter cannot be run beside
+            others, or they do not belong together.
     """
     from ..programs.config_fields import LOCAL
 
@@ -58,11 +59,12 @@ def check_lm(community: CommunityConfig, lm: LMConfig) -> str | None:
         _check_model(model)
     if community.adapter is None or lm.adapter is None:
         return None
-    from ..programs.engines.adapter_base import belongs, fits, named_base
+    from ..programs.engines.adapter_base import belongs, check_plain, fits, named_base
     from ..programs.engines.base_names import same_base
 
     with checking():
         named = named_base(lm.adapter)
+        check_plain(lm.adapter)
         # A model that is named beside the adapter is what somebody says that its base is, by whatever name.
         compared = None if community.model else named
         if not belongs(lm.adapter, model, named=compared):

@@ -12,6 +12,7 @@ from .base_names import same_base
 from .embedded import EMBEDDED
 from .footprint import weight_shapes
 from .hub import cached_snapshot, fetch_config, is_hub_id
+from .lora_config import read_config, split_key
 from .lora_files import adapter_folder
 from .models import resolve_model
 from .weights import ADAPTER, MODEL, WeightsError
@@ -34,6 +35,22 @@ def named_base(adapter: str) -> str | None:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{adapter!r} is no LoRA adapter: its {ADAPTER.config} cannot be read ({error})") from error
     return str(named) if named else None
+
+
+def check_plain(adapter: str) -> None:
+    """See that an adapter is one that the engine runs, as far as that can be told without a download of weights.
+
+    Raises:
+        WeightsError: There is no such adapter.
+        AdapterError: It is not plain LoRA; the message says why.
+    """
+    folder = adapter_folder(adapter)
+    if folder is None:
+        read_config(fetch_config(adapter, ADAPTER).parent)
+        return
+    read_config(folder)
+    for name in weight_shapes(folder, ADAPTER):
+        split_key(name, folder)
 
 
 def belongs(adapter: str, model: str, *, named: str | None) -> bool:

@@ -105,11 +105,28 @@ def test_an_adapter_of_another_base_is_not_added(
     assert load_pool(pool).communities[-1].adapter == "care"
 
 
+def configured(folder: Path, adapter: Path, **settings: object) -> Path:
+    """A copy of an adapter with other settings."""
+    config = json.loads((Path(shutil.copytree(adapter, folder)) / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **settings}))
+    return folder
+
+
 def naming(folder: Path, adapter: Path, base: str) -> Path:
     """A copy of an adapter that names another base."""
-    config = json.loads((Path(shutil.copytree(adapter, folder)) / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
-    return folder
+    return configured(folder, adapter, base_model_name_or_path=base)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_an_adapter_that_the_engine_does_not_run_is_not_added(
+    own: bool, run: Run, tmp_path: Path, tiny_model: Path, tiny_adapters: dict[str, Path]
+) -> None:
+    pool = sharing(tmp_path / "mine.yaml", tiny_model)
+    before = pool.read_bytes()
+    dora = configured(tmp_path / "dora", tiny_adapters["care"], use_dora=True)
+    refused = add(run, pool, "--adapter", dora, *(("--model", f"local/{tiny_model}") if own else ()))
+    assert (refused.exit_code, pool.read_bytes()) == (2, before)
+    assert f"adapter {dora} sets use_dora=True, which cannot share a batch with other adapters" in refused.stderr
 
 
 @pytest.mark.parametrize("base", ["/other/project/tiny", "outputs/merged", "unsloth/tiny-bnb-4bit"])
@@ -129,11 +146,12 @@ def test_an_adapter_that_fits_is_added_and_another_name_of_its_base_told(
 ) -> None:
     pool = sharing(tmp_path / "mine.yaml", tiny_model)
     before = pool.read_bytes()
-    merged = add(run, pool, "--adapter", naming(tmp_path / "merged", tiny_adapters["care"], "outputs/merged"))
+    copy = naming(tmp_path / "merged", tiny_adapters["care"], "outputs/merged")
+    merged = add(run, pool, "--adapter", copy)
     undo = f"modplural communities remove elders --pool {pool}"
     assert (merged.exit_code, merged.stderr) == (
         0,
-        f"'{tmp_path / 'merged'}' was trained on outputs/merged, and the communities of this pool share local/{tiny_model}."
+        f"'{copy}' was trained on outputs/merged, and the communities of this pool share local/{tiny_model}."
         f" If these are different models, it would say little of use; to undo: {undo}\n",
     )
     assert load_pool(pool).communities[-1].model is None

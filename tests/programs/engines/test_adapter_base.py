@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from modplural.programs.engines.adapter_base import belongs, named_base
+from modplural.programs.engines.adapter_base import belongs, check_plain, named_base
+from modplural.programs.engines.lora_config import AdapterError
 from modplural.programs.engines.weights import WeightsError
 
 EMBEDDED, ON_THE_HUB = "smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -116,3 +117,34 @@ def test_a_base_is_compared_by_shape_where_the_embedded_one_is_here(
     monkeypatch.setattr("modplural.programs.engines.embedded.find_spec", find_spec)
     assert belongs("care", EMBEDDED, named=None)
     assert not belongs(str(tiny_adapters["care"]), EMBEDDED, named="/content/model")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"use_dora": True}, "use_dora=True, which cannot share a batch"),
+        ({"modules_to_save": ["lm_head"]}, r"modules_to_save=\['lm_head'\]"),
+        ({"lora_bias": True}, "lora_bias=True"),
+        ({"peft_type": "IA3"}, "peft_type: Input should be 'LORA'"),
+    ],
+)
+def test_an_adapter_that_the_engine_does_not_run_is_told(
+    settings: dict[str, Any], reason: str, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    check_plain(str(tiny_adapters["care"]))
+    copy = Path(shutil.copytree(tiny_adapters["care"], tmp_path / "copy"))
+    config = json.loads((copy / "adapter_config.json").read_text())
+    (copy / "adapter_config.json").write_text(json.dumps({**config, **settings}))
+    with pytest.raises(AdapterError, match=reason):
+        check_plain(str(copy))
+
+
+def test_a_matrix_that_the_engine_does_not_know_is_told(tiny_adapters: dict[str, Path], tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    copy = Path(shutil.copytree(tiny_adapters["care"], tmp_path / "copy"))
+    weights = load_file(copy / "adapter_model.safetensors")
+    head = {"base_model.model.lm_head.weight": next(iter(weights.values()))}
+    save_file({**weights, **head}, copy / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match=r"'base_model\.model\.lm_head\.weight', which is not a LoRA matrix"):
+        check_plain(str(copy))

@@ -12,7 +12,7 @@ import huggingface_hub
 import pytest
 
 from modplural.programs.engines import embedded
-from modplural.programs.engines.adapter_base import belongs, named_base
+from modplural.programs.engines.adapter_base import belongs, check_plain, named_base
 from modplural.programs.engines.hub import meant_as_path
 from modplural.programs.engines.models import WeightsError, resolve_adapter, resolve_model
 
@@ -211,6 +211,7 @@ def test_the_base_of_an_adapter_on_the_hub_is_read_without_its_weights(
 
     assert named_base("owner/care") == str(tiny_model)
     assert belongs("owner/care", "smollm2-135m-instruct", named=None)
+    check_plain("owner/care")
     assert set(online_hub.served) == {"adapter_config.json"}
     with pytest.raises(WeightsError, match="'owner/nothing': no such folder is here, and on the hub it is missing"):
         named_base("owner/nothing")
