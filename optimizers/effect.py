@@ -19,9 +19,9 @@ import numpy as np
 
 from ..programs.mode import Mode
 from .answering import failure_reason
-from .breakdown import FEWEST
 from .journal import RunError
 from .metrics import Comparison, Figure, TaskMetric, compare, mean_figure
+from .metrics.comparison import FEWEST
 
 WORKERS = 16
 HOPELESS = 10

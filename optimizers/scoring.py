@@ -76,13 +76,17 @@ def score_file(
         ValueError: There is no such task, or it needs a judge or a baseline.
     """
     records = read_records(path, task)
-    responses = None if baseline is None or records.task.name != JUDGED else _responses(read_records(baseline, task))
+    responses = None
+    if baseline is not None and records.task.name == JUDGED:
+        responses = _responses(records, read_records(baseline, task))
     metric = metric_for(records.task.name, scorer, judge=judge, baseline=responses)
     answers = read_answers(records)
     examples = records.examples()
     predictions = [answers.predictions.get(index) for index in records.records]
-    rows = metric.rows(examples, predictions)
     answered = [float(prediction is not None) for prediction in predictions]
+    if responses is not None:
+        predictions = _comparable(examples, predictions, responses)
+    rows = metric.rows(examples, predictions)
     figures = metric.summary(examples, predictions, rows)
     figures[ANSWERED] = mean_figure(ANSWERED, answered, metric.groups(examples))
     return ScoredFile(records, answers, metric, examples, rows, figures, breakdown(metric, examples, rows))
@@ -114,9 +118,27 @@ def compare_files(first: ScoredFile, second: ScoredFile) -> ComparedFiles:
     return ComparedFiles(comparison, len(scores) - len(shared), len(others) - len(shared))
 
 
-def _responses(records: RecordFile) -> dict[str, str]:
-    answers = read_answers(records).predictions
-    return {records.records[index].example().query: prediction.response for index, prediction in answers.items()}
+def _responses(records: RecordFile, baseline: RecordFile) -> dict[str, str]:
+    """A baseline's responses by the queries of other records, which may be worded in another way.
+
+    Raises:
+        ValueError: It has none to any of them.
+    """
+    answers = read_answers(baseline).predictions
+    given = {_content(baseline.records[index]): prediction.response for index, prediction in answers.items()}
+    queries = {_content(record): record.example().query for record in records.records.values()}
+    found = {query: given[content] for content, query in queries.items() if content in given}
+    if not found:
+        raise ValueError(f"{baseline.path} has no response to any record of {records.path}; run it over the same ones")
+    return found
+
+
+def _comparable(
+    examples: Sequence[dspy.Example], predictions: Sequence[dspy.Prediction | None], responses: Mapping[str, str]
+) -> list[dspy.Prediction | None]:
+    """The predictions that a baseline has a response beside."""
+    pairs = zip(examples, predictions, strict=True)
+    return [prediction if example.query in responses else None for example, prediction in pairs]
 
 
 def _keyed(scored: ScoredFile) -> dict[tuple[str, int], float]:

@@ -83,10 +83,15 @@ def _examples(task: Task, data: Path | None, split: str, limit: int | None) -> l
     if split not in parts:
         raise WrongUsageError(f"there is no split {split!r}; the splits are {', '.join(parts)}")
     part = parts[split]
-    examples = (part if limit is None else drawn_records(part, limit)).examples()
-    if not examples:
-        raise WrongUsageError(f"the split {split!r} of {records.path} holds no record; name another one with --split")
-    return examples
+    drawn = part if limit is None else drawn_records(part, limit)
+    asked = [record for record in drawn.records.values() if record.settled() is None]
+    if len(asked) < len(drawn.records):
+        _logger.warning("%d records have one option, and are left out", len(drawn.records) - len(asked))
+    if not asked:
+        raise WrongUsageError(
+            f"the split {split!r} of {records.path} holds no record to ask about; name another one with --split"
+        )
+    return [record.example() for record in asked]
 
 
 def _measured(terminal: Terminal, program: Mode, names: list[str], examples: list[dspy.Example], task: Task) -> Effects:

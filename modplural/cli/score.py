@@ -144,11 +144,13 @@ def _sentence(scored: ScoredFile, baseline: _Baseline) -> str:
         return f"Compared with {baseline.path}: no record is answered in both files."
     gain = found.difference if scored.metric.higher_is_better else -found.difference
     verdict = "better" if gain > 0 else "worse" if gain < 0 else "the same"
+    few = f"{found.groups} situations, too few for a p-value"
+    chance = few if math.isnan(found.p_value) else f"p = {found.p_value:.2g}"
     alone = baseline.compared.only_first + baseline.compared.only_second
     left = f"; {alone} records are in one file only" if alone else ""
     return (
         f"Compared with {baseline.path}, on {found.n} records answered in both: {name} {found.difference:+.4f} "
-        f"{_interval(found.low, found.high)}, p = {found.p_value:.2g}, {verdict}{left}"
+        f"{_interval(found.low, found.high)}, {chance}, {verdict}{left}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
@@ -44,9 +45,10 @@ def failures(part: PartReport) -> str:
 
 def compared(comparison: Comparison) -> str:
     """A paired difference with its interval."""
+    known = f"better in {comparison.favours_first:.0%} of the resamples, p = {comparison.p_value:.3f}"
     return (
-        f"{comparison.difference:+.3f} [{comparison.low:+.3f}, {comparison.high:+.3f}], better in"
-        f" {comparison.favours_first:.0%} of the resamples, p = {comparison.p_value:.3f}, n = {comparison.n} in"
+        f"{comparison.difference:+.3f} [{comparison.low:+.3f}, {comparison.high:+.3f}],"
+        f" {'too few for a p-value' if math.isnan(comparison.p_value) else known}, n = {comparison.n} in"
         f" {comparison.groups} situations"
     )
 

@@ -11,9 +11,6 @@ from markupsafe import Markup
 from ..metrics import Comparison, Figure
 from .result import PairedComparison
 
-FEWEST_SITUATIONS = 5
-"""Situations without which no p-value is told: with fewer, resamples are too much alike, with one all the same."""
-
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&$@#]|(?<=www)\.|:(?=//)")
 
 
@@ -37,9 +34,7 @@ def number_text(value: float, digits: int = 3) -> str:
 def p_text(found: PairedComparison) -> str:
     """A corrected p-value; nothing where there is none, and no number where a few situations would feign one."""
     if math.isnan(found.corrected):
-        return ""
-    if found.comparison.groups < FEWEST_SITUATIONS:
-        return "too few"
+        return "too few" if found.comparison.n else ""
     return f"{found.corrected:.3f}" if found.corrected >= 0.001 else "< 0.001"
 
 
@@ -47,7 +42,7 @@ def markdown_text(value: object) -> Markup:
     """A text on one line in which nothing is read as Markdown, as HTML or as an address."""
     if isinstance(value, Markup):
         return value
-    flat = " ".join("".join(char if char.isprintable() else " " for char in str(value)).split())
+    flat = " ".join("".join(char if _is_text(char) else " " for char in str(value)).split())
     return Markup(_SPECIAL.sub(lambda found: f"\\{found[0]}", flat))
 
 
@@ -55,4 +50,9 @@ def html_text(value: object) -> object:
     """A text without control characters, of which HTML allows none; its markup is escaped by the template."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "".join(char if char.isprintable() or char in "\n\t" else " " for char in value)
+    return "".join(char if _is_text(char) or char in "\n\t" else " " for char in value)
+
+
+def _is_text(char: str) -> bool:
+    """Whether a character may stand in a report; joiners do, of which words are made in some scripts, and emoji."""
+    return char.isprintable() or char in "\u200c\u200d"

@@ -47,7 +47,7 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
             one.task,
             one.method,
             difference_text(one.comparison),
-            f"{one.comparison.favours_first:.0%}" if one.comparison.n else "",
+            "" if math.isnan(one.comparison.favours_first) else f"{one.comparison.favours_first:.0%}",
             p_text(one),
             str(one.comparison.n),
         ]
@@ -113,7 +113,7 @@ def _overview(evaluation: Evaluation, task: EvaluatedTask, one: PairedComparison
 def _tendency(one: PairedComparison, task: EvaluatedTask) -> str:
     """What a difference means, as far as its interval tells."""
     low, high = one.comparison.low, one.comparison.high
-    if not (low > 0 or high < 0):
+    if math.isnan(one.comparison.p_value) or not (low > 0 or high < 0):
         return "not clear"
     return "better" if (low > 0) == task.higher_is_better else "worse"
 

@@ -168,7 +168,7 @@ def score_task(plan: Plan, results: Mapping[Place, Result], measures: Measures, 
 def corrected(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
     """The same comparisons with p-values that are corrected for how many there are."""
     names = {f"{one.task} {one.method}": one for one in comparisons}
-    p_values = holm({name: one.comparison.p_value for name, one in names.items() if one.comparison.n})
+    p_values = holm({name: one.comparison.p_value for name, one in names.items() if one.comparison.p_value >= 0})
     return tuple(
         PairedComparison(
             one.task, one.method, one.against, one.figure, one.comparison, p_values.get(name, float("nan"))

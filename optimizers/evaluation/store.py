@@ -67,7 +67,8 @@ class Store:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
         try:
             self._prepare(path)
-            self._usage = self._counted()
+            with self._whole():
+                self._usage = self._counted()
         except BaseException:
             self._connection.close()
             raise
@@ -86,8 +87,9 @@ class Store:
     def results(self, keys: Iterable[str]) -> dict[str, Result]:
         """Those of some results that are there."""
         wanted = set(keys)
-        rows = self._ask("SELECT key, program, record, prediction, error, seconds, usage FROM results")
-        return {row[0]: _result(row) for row in rows if row[0] in wanted}
+        with self._whole():
+            rows = self._ask("SELECT key, program, record, prediction, error, seconds, usage FROM results")
+            return {row[0]: _result(row) for row in rows if row[0] in wanted}
 
     def keep(self, result: Result) -> None:
         """Keep a result; it is on disk when this returns. One that failed gives way, one that did not stays.
@@ -188,6 +190,17 @@ class Store:
             raise RunError(
                 f"{self._path} cannot be used any more ({error}). What it holds is kept: see to the disk that it is on,"
                 " then give the same command again"
+            ) from error
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Say of what is there and cannot be read which file it is in, and what can be done."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{self._path} is damaged ({error}), so that its rows cannot be taken for results. Put a copy in its"
+                " place, or choose another output"
             ) from error
 
     def _run(self, statement: str, *values: Any) -> list[Any]:

@@ -7,6 +7,9 @@ import numpy as np
 
 from .figures import interval, mean_of, resample
 
+FEWEST = 5
+"""Situations without which nothing is said of chance: resamples of one are all alike, and of few almost."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -17,8 +20,8 @@ class Comparison:
         low: Where its 95% interval begins.
         high: Where it ends.
         favours_first: Share of the resamples in which the first method does better; those where both do the same count
-            half.
-        p_value: Two-sided, of the hypothesis that the mean difference is zero.
+            half. NaN where there are fewer than `FEWEST` situations.
+        p_value: Two-sided, of the hypothesis that the mean difference is zero. NaN where there are fewer situations.
         n: Number of rows.
         groups: Number of situations that the rows belong to.
     """
@@ -69,9 +72,12 @@ def compare(
     # Sums of the same numbers in another order differ in the last digits; those are no evidence.
     tolerance = 1e-12 * max(1.0, float(np.abs(differences).max()))
     strays = int((np.abs(drawn - observed) >= abs(observed) - tolerance).sum())
+    groups_seen = len(set(kept_groups))
+    if groups_seen < FEWEST:
+        return Comparison(observed, low, high, float("nan"), float("nan"), len(kept), groups_seen)
     favours = float((better > tolerance).mean() + (np.abs(better) <= tolerance).mean() / 2)
     p_value = (strays + 1) / (len(drawn) + 1)
-    return Comparison(observed, low, high, favours, p_value, len(kept), len(set(kept_groups)))
+    return Comparison(observed, low, high, favours, p_value, len(kept), groups_seen)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

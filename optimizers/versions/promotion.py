@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..breakdown import FEWEST
 from ..tracking import tracking_client
 from .errors import PromotionError
 from .registry import Version, find, registered, scores_with_rows, versions
@@ -130,7 +129,7 @@ def _beats(version: Version, champion: Version) -> str:
 
 def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
     """Whether our score is certainly the better one, and what says so."""
-    from ..metrics.comparison import compare
+    from ..metrics.comparison import FEWEST, compare
 
     sign = 1 if ours.higher_is_better else -1
     first, second = ({row.record: row for row in scores.rows} for scores in (ours, theirs))

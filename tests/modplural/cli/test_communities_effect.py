@@ -84,6 +84,18 @@ def test_records_that_cannot_be_read_are_told(run: Run, pool_file: Path, tmp_pat
     assert "1 unreadable and left out, such as record 0" in " ".join(result.stderr.split())
 
 
+def test_records_with_one_option_are_left_out(run: Run, pool_file: Path, tmp_path: Path) -> None:
+    rows = json.loads(sample("distributional-globalopinionqa").read_bytes())[:3]
+    rows[0] |= {"options": ["Only"], "gold_distribution": [1.0]}
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps(rows))
+    task = ("--task", "distributional-globalopinionqa", "--split", "all", "--data", file)
+    result = run("communities", "effect", "care", "--pool", pool_file, *task, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["whole"]["n"] == 2
+    assert "1 records have one option, and are left out" in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -116,6 +116,28 @@ def test_responses_are_judged_against_the_baseline(run: Run, tmp_path: Path, mon
     assert (figures["win score"]["value"], figures["win"]["value"]) == (1, 1)
     assert figures["win score"]["scorer"].startswith("judge:fake/judge")
 
+    other_words = [{**row, "input": f"Please: {row['situation']}"} for row in json.loads(theirs.read_bytes())]
+    other_words[1]["output"] = None
+    theirs.write_text(json.dumps(other_words))
+    figures = json.loads(run("score", ours, *told).stdout)["figures"]
+    assert (figures["win score"]["value"], figures["win score"]["n"]) == (1, 2)
+    assert (figures["share answered"]["value"], figures["share answered"]["n"]) == (1, 3)
+    theirs.write_text(json.dumps([{**row, "output": None} for row in other_words]))
+    result = run("score", ours, *told)
+    assert result.exit_code == 2
+    assert "theirs.json has no response to any record of" in result.stderr
+
+
+def test_few_situations_have_no_p_value(run: Run, tmp_path: Path) -> None:
+    task = "distributional-moralchoice"
+    ours, theirs = (
+        filled(tmp_path / f"{name}.json", task, answer, limit=4) for name, answer in (("ours", gold), ("theirs", even))
+    )
+    said = run("score", ours, "--baseline", theirs).stdout
+    assert "4 situations, too few for a p-value, better" in said
+    compared = json.loads(run("score", ours, "--baseline", theirs, "--json").stdout)["comparison"]
+    assert compared["p_value"] is None
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),

@@ -14,7 +14,7 @@ from .conftest import Words, World, dilemma, situation
 
 
 def test_names_say_task_method_and_figure(world: World, tmp_path: Path) -> None:
-    plans = [world.plan("overton-vk", [situation(n) for n in range(3)], "prompted", "modular")]
+    plans = [world.plan("overton-vk", [situation(n) for n in range(5)], "prompted", "modular")]
     found = evaluate(plans, tmp_path / "found", scorer=Words())
     logged = dict(metrics(found))
     figure = found.figures[1].figures["value coverage"]
@@ -23,7 +23,7 @@ def test_names_say_task_method_and_figure(world: World, tmp_path: Path) -> None:
         figure.value,
         figure.low,
         figure.high,
-        3,
+        5,
     ]
     assert logged["overton-vk/modular against prompted/value coverage/p"] == found.comparisons[0].corrected
     assert (logged["overton-vk/modular/failed"], logged["share failed"]) == (0, 0)

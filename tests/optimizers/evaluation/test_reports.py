@@ -266,6 +266,7 @@ def test_no_number_is_no_json(world: World, tmp_path: Path) -> None:
         ("[a](b) <c> &amp;", r"\[a\](b) \<c\> \&amp;"),
         ("see www.a.org and https://b.org, a@b", r"see www\.a.org and https\://b.org, a\@b"),
         (1.5, "1.5"),
+        ("क्\u200dष a\u202eb", "क्\u200dष a b"),
     ],
 )
 def test_markdown_is_escaped(text: object, written: str) -> None:

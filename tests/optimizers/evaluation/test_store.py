@@ -128,3 +128,29 @@ def test_the_file_of_something_else_is_refused(path: Path, version: int) -> None
         file.executescript(f"CREATE TABLE results (x); PRAGMA user_version = {version};")
     with pytest.raises(RunError, match="not the file of an evaluation that this version can continue"):
         Store(path)
+
+
+@pytest.mark.parametrize(("column", "text"), [("prediction", '{"response": "Rep'), ("usage", "[1"), ("usage", '"x"')])
+def test_a_damaged_row_is_told_with_its_file(path: Path, column: str, text: str) -> None:
+    with Store(path) as store:
+        store.keep(result())
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(f"UPDATE results SET {column} = ?", (text,))
+
+    def read() -> None:
+        with Store(path) as store:
+            store.results(["k"])
+
+    with pytest.raises(RunError, match=r"evaluation\.sqlite is damaged .* Put a copy in its place, or choose another"):
+        read()
+
+
+def test_a_damaged_file_is_told(path: Path) -> None:
+    with Store(path) as store:
+        for number in range(200):
+            store.keep(result(str(number)))
+    content = bytearray(path.read_bytes())
+    content[8192:-8192] = b"\xff" * (len(content) - 16384)
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"evaluation\.sqlite is damaged"):
+        Store(path)
