@@ -3,7 +3,7 @@
 This file knows metrics and results; it must not know how the results came about.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,13 +48,19 @@ class Measures:
 
 @dataclass(frozen=True)
 class ScoredTask:
-    """One task's results, scored by its metric."""
+    """One task's results, scored by its metric.
+
+    Attributes:
+        incomparable: Rows of the file that no method has a score for, since the reference has no response to compare
+            with.
+    """
 
     plan: Plan
     metric: TaskMetric
     results: Mapping[Place, Result]
     measures: Measures
     on_progress: Listener
+    incomparable: frozenset[int] = frozenset()
 
     @cached_property
     def examples(self) -> list[dspy.Example]:
@@ -64,7 +70,9 @@ class ScoredTask:
     @cached_property
     def predictions(self) -> Mapping[str, list[dspy.Prediction | None]]:
         """By method, the prediction for every record; None where the program failed, or nothing compares with it."""
-        return {method: predictions_of(self.plan, self.results, method) for method in self.plan.programs}
+        return {
+            method: predictions_of(self.plan, self.results, method, self.incomparable) for method in self.plan.programs
+        }
 
     @cached_property
     def scores(self) -> Mapping[str, list[float]]:
@@ -149,20 +157,17 @@ def score_task(plan: Plan, results: Mapping[Place, Result], measures: Measures, 
     queries = [example.query for example in plan.records.examples()]
     answered = zip(queries, predictions_of(plan, results, measures.reference), strict=True)
     baseline = {query: str(prediction.response) for query, prediction in answered if prediction is not None}
-    comparable = {
-        place: result
-        for place, result in results.items()
-        if place.task == plan.task and plan.records.records[place.row].example().query in baseline
-    }
+    rows = zip(plan.records.records, queries, strict=True)
+    incomparable = frozenset(index for index, query in rows if query not in baseline)
     pairs = [
         Pair(query, str(prediction.response), baseline[query])
         for method in plan.programs
-        for query, prediction in zip(queries, predictions_of(plan, comparable, method), strict=True)
+        for query, prediction in zip(queries, predictions_of(plan, results, method, incomparable), strict=True)
         if prediction is not None
     ]
     measures.judge.prepare(pairs, measures.workers, lambda done: on_progress("verdicts", done, len(pairs)))
     metric = metric_for(plan.task, judge=measures.judge, baseline=baseline)
-    return ScoredTask(plan, metric, comparable, measures, on_progress)
+    return ScoredTask(plan, metric, results, measures, on_progress, incomparable)
 
 
 def corrected(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
@@ -177,11 +182,14 @@ def corrected(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison
     )
 
 
-def predictions_of(plan: Plan, results: Mapping[Place, Result], method: str) -> list[dspy.Prediction | None]:
-    """A method's prediction for every record, in their order; None where there is none."""
+def predictions_of(
+    plan: Plan, results: Mapping[Place, Result], method: str, without: Collection[int] = ()
+) -> list[dspy.Prediction | None]:
+    """A method's prediction for every record, in their order; None where there is none, and for rows left out."""
     found: list[dspy.Prediction | None] = []
     for index, record in plan.records.records.items():
         result = results.get(Place(plan.task, method, index))
         data = settled_prediction(record) if result is None else result.prediction
+        data = None if index in without else data
         found.append(None if data is None else as_prediction(data))
     return found

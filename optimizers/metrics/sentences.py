@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 _BULLET = re.compile(r"\s*(?:[-*•–—>#]+|\(?\d{1,2}[.)]|\(?[A-Za-z][.)])\s+")  # noqa: RUF001 - dashes that lists have
-_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*(?P<next>\S))|(?<=[。！？])(?=\S)")  # noqa: RUF001
+_END = re.compile(r"(?<![.!?…।॥؟۔])[.!?…।॥؟۔]+[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*(?P<next>\S))|(?<=[。！？])(?=\S)")  # noqa: RUF001
 _NO_END = re.compile(
     r"(?:^|[\s(\[\"'“‘])"  # noqa: RUF001
     r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Rev|St|Jr|Sr|vs|cf|e\.g|i\.e|[A-HJ-Z](?:\.[A-Z])*)\.\s+\S|No\.\s+\d)$"

@@ -88,6 +88,24 @@ def test_methods_are_compared_with_prompted_on_the_same_rows(world: World, found
     assert differing.comparison.difference == pytest.approx(difference)
 
 
+def test_where_the_reference_fails_answers_and_failures_stay(world: World, found: Path) -> None:
+    plan = world.plan("overton-judge", SITUATIONS, "modular")
+
+    class Forgetful(dspy.Module):
+        def forward(self, query: str) -> dspy.Prediction:
+            if query == plan.records.examples()[0].query:
+                raise TimeoutError("no reply")
+            return dspy.Prediction(response="Some say this.")
+
+    judged = Plan(plan.records, {"prompted": Forgetful(), **plan.programs})
+    evaluation = evaluate([judged], found, judge=judging())
+    assert [(row.method, row.index) for row in evaluation.failed] == [("prompted", 0)]
+    rows = [row for row in evaluation.rows if row.method == "modular"]
+    assert all(row.prediction is not None for row in rows)
+    assert [math.isnan(row.score) for row in rows] == [True, False]
+    assert {one.method: one.failed for one in evaluation.figures} == {"prompted": 1, "modular": 0}
+
+
 def test_without_prompted_nothing_is_compared(world: World, found: Path) -> None:
     assert evaluate([world.plan(CHOICE, DILEMMAS, "vanilla")], found).comparisons == ()
 

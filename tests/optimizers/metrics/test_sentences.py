@@ -16,6 +16,8 @@ from modplural.optimizers.metrics import count_words, split_sentences, truncate_
         (" \n\t ", []),
         ("...", []),
         ("No full stop", ["No full stop"]),
+        ("यह अच्छा है। यह बुरा है।", ["यह अच्छा है।", "यह बुरा है।"]),
+        ("نعم؟ لا.", ["نعم؟", "لا."]),
         ("One. Two! Three? Four… Five", ["One.", "Two!", "Three?", "Four…", "Five"]),
         ("Dr. Smith met Mr. J. R. Jones. They spoke.", ["Dr. Smith met Mr. J. R. Jones.", "They spoke."]),
         (
