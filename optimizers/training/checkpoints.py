@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
+from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
+from ...programs.engines.weights import ADAPTER
+
 _STATE = "trainer_state.json"
+_ARCHIVES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 _LARGEST_LOSS = 700.0
 
 
@@ -31,15 +37,42 @@ class Checkpoint:
 
 
 def last_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint; a kill while one was written leaves one without its state, which is removed."""
+    """The newest whole checkpoint, and none that is newer: what a kill or a power cut left half written is removed.
+
+    One is whole where its files can be read, and those of the best epoch so far, whose weights a training ends with.
+    """
     steps = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for path in steps:
         state = _state(path)
-        if state is not None:
+        if state is not None and all(map(_has_whole_files, {path, _best(path, state)})):
             seen = perplexities(state.log_history)
             return Checkpoint(path, len(seen), seen)
         shutil.rmtree(path)
     return None
+
+
+def _best(checkpoint: Path, state: TrainerState) -> Path:
+    """The checkpoint of the best epoch so far, beside this one or the same."""
+    step = state.best_global_step
+    return checkpoint if step is None else checkpoint.with_name(f"checkpoint-{step}")
+
+
+def _has_whole_files(checkpoint: Path) -> bool:
+    """Whether the files of a checkpoint, apart from its state, have the length and form that they should have.
+
+    The state is written last, but files reach a disk in any order.
+    """
+    try:
+        json.loads((checkpoint / ADAPTER.config).read_bytes())
+        for name in ADAPTER.weights:
+            with safe_open(checkpoint / name, framework="numpy"):
+                pass  # its header is read, and the length of the file compared with it
+        for name in _ARCHIVES:
+            with ZipFile(checkpoint / name):
+                pass  # its directory is read, which stands at its end
+    except (FileNotFoundError, ValueError, SafetensorError, BadZipFile):
+        return False
+    return True
 
 
 def _state(checkpoint: Path) -> TrainerState | None:

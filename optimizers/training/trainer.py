@@ -5,7 +5,8 @@ This file knows tokens and steps; it must not know communities or where an adapt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from ..tracking import TrackedRun
-from .checkpoints import epochs_since_best, last_checkpoint, perplexity
+from .checkpoints import Checkpoint, epochs_since_best, last_checkpoint, perplexity
+from .errors import TrainingError
 from .examples import IGNORED, Tokens, batch
 from .settings import TrainingSettings
 from .watcher import Listener, Watcher
@@ -43,7 +45,11 @@ def fit(
     run: TrackedRun,
     listener: Listener | None,
 ) -> Trained:
-    """Train a LoRA adapter on a frozen causal LM, from the last checkpoint in `folder` if there is one."""
+    """Train a LoRA adapter on a frozen causal LM, from the last checkpoint in `folder` if there is one.
+
+    Raises:
+        TrainingError: It cannot go on from that checkpoint.
+    """
     set_seed(settings.seed)  # the initial weights are drawn from it
     config = LoraConfig(
         r=settings.rank,
@@ -68,8 +74,23 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     before = perplexity(trainer.evaluate())
-    trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
+    with _naming(checkpoint, watcher):
+        trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
     return Trained(trainer.model, before, min(watcher.perplexities), float(trainer.state.epoch or 0))
+
+
+@contextmanager
+def _naming(checkpoint: Checkpoint | None, watcher: Watcher) -> Iterator[None]:
+    """Say what to delete where a training cannot go on from a checkpoint, or the same command would fail for ever."""
+    try:
+        yield
+    except Exception as error:  # of whichever library reads the file that is damaged
+        if checkpoint is None or watcher.stepped:
+            raise
+        raise TrainingError(
+            f"the training cannot go on from its checkpoint ({type(error).__name__}: {error}); delete the folder"
+            f" {checkpoint.folder}, and the same command goes on from an earlier one, or begins anew"
+        ) from error
 
 
 def rate_share(step: int, steps: int) -> float:

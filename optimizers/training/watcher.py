@@ -37,10 +37,15 @@ class Watcher(TrainerCallback):
         self._listener = listener
         self._patience = patience
         self.perplexities: tuple[float, ...] = ()
+        self.stepped = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take over what was logged before the checkpoint, and nothing else."""
         self.perplexities = perplexities(state.log_history)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note that there was a step, before which all of a checkpoint has been read."""
+        self.stepped = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Track the training loss."""

@@ -2,19 +2,44 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from modplural.optimizers.training.checkpoints import Checkpoint, epochs_since_best, last_checkpoint, perplexity
 
+ARCHIVES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+FILES = ("adapter_config.json", "adapter_model.safetensors", *ARCHIVES, "trainer_state.json")
 
-def written(folder: Path, step: int, *history: dict[str, Any]) -> Path:
+
+def written(folder: Path, step: int, *history: dict[str, Any], best: int | None = None) -> Path:
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
-    (checkpoint / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    save_file({"a": np.ones((2, 64))}, checkpoint / "adapter_model.safetensors")
+    for name in ARCHIVES:
+        with ZipFile(checkpoint / name, "w") as archive:
+            archive.writestr("data", bytes(300))
+    (checkpoint / "adapter_config.json").write_text('{"r": 2}')
+    state = {"log_history": history, "best_global_step": best}
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
     return checkpoint
+
+
+def shorten(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def zero(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
 
 
 def test_the_newest_whole_checkpoint_is_found_and_others_removed(tmp_path: Path) -> None:
@@ -26,6 +51,25 @@ def test_the_newest_whole_checkpoint_is_found_and_others_removed(tmp_path: Path)
         (written(tmp_path, step) / "trainer_state.json").write_text(torn)
     assert last_checkpoint(tmp_path) == Checkpoint(newest, 2, (math.exp(2.0), 1.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
+
+
+@pytest.mark.parametrize("tear", [shorten, zero, empty, Path.unlink])
+@pytest.mark.parametrize("name", FILES)
+def test_a_checkpoint_with_any_file_torn_is_removed(name: str, tear: Callable[[Path], None], tmp_path: Path) -> None:
+    before = written(tmp_path, 9, {"eval_loss": 2.0})
+    torn = written(tmp_path, 10, {"eval_loss": 2.0}, {"eval_loss": 0.0})
+    tear(torn / name)
+    assert last_checkpoint(tmp_path) == Checkpoint(before, 1, (math.exp(2.0),))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9"]
+
+
+def test_without_the_weights_of_the_best_epoch_no_later_checkpoint_is_whole(tmp_path: Path) -> None:
+    best = written(tmp_path, 10, {"eval_loss": 0.0}, best=10)
+    newest = written(tmp_path, 15, {"eval_loss": 0.0}, {"eval_loss": 1.0}, best=10)
+    assert last_checkpoint(tmp_path) == Checkpoint(newest, 2, (1.0, math.exp(1.0)))
+    shorten(best / "adapter_model.safetensors")
+    assert last_checkpoint(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

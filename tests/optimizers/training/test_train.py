@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from safetensors.torch import load_file
@@ -83,6 +84,57 @@ def test_an_interrupted_training_goes_on_and_ends_alike(tiny_model: Path, tmp_pa
     assert steps == [11, 12, 13, 14, 15]
     whole, parted = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "parted"))
     assert all(whole[key].equal(parted[key]) for key in whole)
+
+
+def stopped(tiny_model: Path, output: str, step: int) -> Path:
+    """The folder of the checkpoints of a training that was stopped at a step."""
+
+    def stop(progress: Any) -> None:
+        if progress.step == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_model, output, on_progress=stop)
+    (work,) = Path().glob(f".{output}.training-*")
+    return work / "checkpoints"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+)
+def test_a_training_goes_on_from_the_checkpoint_before_a_torn_one(name: str, tiny_model: Path) -> None:
+    torn = stopped(tiny_model, "fair", 12) / "checkpoint-10" / name
+    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
+    steps: list[int] = []
+    train(tiny_model, "fair", on_progress=lambda progress: steps.append(progress.step))
+    assert steps == list(range(6, 16))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_gone_on_from_is_named(tiny_model: Path) -> None:
+    damaged = stopped(tiny_model, "fair", 12) / "checkpoint-10"
+    with ZipFile(damaged / "rng_state.pth", "w") as archive:
+        archive.writestr("data", "whole, and of another kind")
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=f"cannot go on .* delete the folder {damaged}, and") as caught:
+            train(tiny_model, "fair")
+    assert type(caught.value.__cause__).__name__ in str(caught.value)
+    shutil.rmtree(damaged)
+    steps: list[int] = []
+    train(tiny_model, "fair", on_progress=lambda progress: steps.append(progress.step))
+    assert steps[0] == 6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_fails_after_a_training_went_on_is_no_fault_of_its_checkpoint(tiny_model: Path) -> None:
+    stopped(tiny_model, "fair", 7)
+
+    def fail(progress: Any) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match=r"^disk full$"):
+        train(tiny_model, "fair", on_progress=fail)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
