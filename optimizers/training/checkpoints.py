@@ -45,6 +45,7 @@ def last_checkpoint(folder: Path) -> Checkpoint | None:
     for path in steps:
         state = _state(path)
         if state is not None and all(map(_has_whole_files, {path, _best(path, state)})):
+            _move_best(path, state)
             seen = perplexities(state.log_history)
             return Checkpoint(path, len(seen), seen)
         shutil.rmtree(path)
@@ -55,6 +56,20 @@ def _best(checkpoint: Path, state: TrainerState) -> Path:
     """The checkpoint of the best epoch so far, beside this one or the same."""
     step = state.best_global_step
     return checkpoint if step is None else checkpoint.with_name(f"checkpoint-{step}")
+
+
+def _move_best(checkpoint: Path, state: TrainerState) -> None:
+    """Have the state name the best epoch's checkpoint where it is now.
+
+    It names it by its absolute path; where that is gone, the trainer would end with the last epoch's weights.
+    """
+    best = str(_best(checkpoint, state).absolute())
+    if state.best_global_step is None or state.best_model_checkpoint == best:
+        return
+    state.best_model_checkpoint = best
+    new = checkpoint / f"{_STATE}.new"
+    state.save_to_json(str(new))
+    new.replace(checkpoint / _STATE)  # whole or not at all
 
 
 def _has_whole_files(checkpoint: Path) -> bool:

@@ -63,6 +63,23 @@ def test_a_checkpoint_with_any_file_torn_is_removed(name: str, tear: Callable[[P
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9"]
 
 
+def test_the_best_epoch_is_found_where_the_folder_was_moved_to(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    best = written(there, 10, {"eval_loss": 0.0}, best=10)
+    newest = written(there, 15, {"eval_loss": 0.0}, {"eval_loss": 1.0}, best=10)
+    state = json.loads((newest / "trainer_state.json").read_text())
+    (newest / "trainer_state.json").write_text(json.dumps({**state, "best_model_checkpoint": str(best)}))
+    there.rename(here)
+    found = last_checkpoint(here)
+    assert found == Checkpoint(here / "checkpoint-15", 2, (1.0, math.exp(1.0)))
+    moved = json.loads((found.folder / "trainer_state.json").read_text())
+    assert moved["best_model_checkpoint"] == str(here / "checkpoint-10")
+    assert {key: moved[key] for key in ("log_history", "best_global_step")} == {
+        key: state[key] for key in ("log_history", "best_global_step")
+    }
+    assert {path.name for path in found.folder.iterdir()} == set(FILES)
+
+
 def test_without_the_weights_of_the_best_epoch_no_later_checkpoint_is_whole(tmp_path: Path) -> None:
     best = written(tmp_path, 10, {"eval_loss": 0.0}, best=10)
     newest = written(tmp_path, 15, {"eval_loss": 0.0}, {"eval_loss": 1.0}, best=10)

@@ -234,8 +234,9 @@ def test_patience_outlasts_an_interruption(tiny_model: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("moved", [False, True])
 def test_a_training_that_had_ended_is_not_gone_on_with(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moved: bool, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.05})
 
@@ -248,13 +249,21 @@ def test_a_training_that_had_ended_is_not_gone_on_with(
         raise OSError("disk full")
 
     whole = trained("whole")
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
         patch.setattr(TrackedRun, "log_folder", fail)
         trained("parted")
-    assert not (tmp_path / "parted").exists()
+    assert not (project / "parted").exists()
+    if moved:
+        project = project.rename(tmp_path / "elsewhere")
+        monkeypatch.chdir(project)
     parted = trained("parted")
     assert (parted.epochs, parted.perplexity) == (whole.epochs, whole.perplexity)
-    one, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "parted"))
+    one, other = (
+        load_file(folder / "adapter_model.safetensors") for folder in (tmp_path / "whole", project / "parted")
+    )
     assert all(one[key].equal(other[key]) for key in one)
 
 
