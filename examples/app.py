@@ -24,7 +24,7 @@ programs = {type(one).__name__.lower(): one for one in map(load, os.environ["MOD
 app = FastAPI(title="ModPlural")
 
 
-class Asked(BaseModel):
+class Asked(BaseModel, extra="forbid"):
     query: str
     attribute: str | None = None
     options: list[str] | None = None

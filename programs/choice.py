@@ -191,9 +191,12 @@ class _ChoiceAdapter(PlainAdapter):
 
     def _answer(self, signature: type[dspy.Signature], inputs: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
         scores = measured.scores
-        probabilities = self._predictor.measurement.probabilities(inputs["options"], scores.logits)
+        options = inputs["options"]
+        probabilities = self._predictor.measurement.probabilities(options, scores.logits)
+        measured_by = dict(zip(options, scores.logits, strict=True))
         return {
-            _output(signature): max(probabilities, key=probabilities.__getitem__),
+            # Where a sharpness leaves no difference, what was measured decides, and not the order of the options.
+            _output(signature): max(options, key=lambda option: (probabilities[option], measured_by[option])),
             "probabilities": probabilities,
             "strategy": measured.strategy,
             "method": scores.method,

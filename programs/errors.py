@@ -14,7 +14,7 @@ import dspy
 _LONGEST = 300
 _SECRET = ("api_key", "headers", "extra_headers", "extra_body")
 _ADDRESS = ("api_base", "base_url")
-_SECRET_VARIABLE = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile("^(?!MODPLURAL_KEY_SERVERS$).*(?:KEY|TOKEN|SECRET|PASSW|CREDENTIAL)", re.IGNORECASE)
 _KEY_LENGTH = 8
 """Shorter values of such variables are switches (`TOKENIZERS_PARALLELISM=false`), and words of ordinary errors."""
 _USERINFO = re.compile(r"(?<=//)[^/@\s]+@")

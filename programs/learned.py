@@ -82,8 +82,12 @@ class Weights(Parameter, Mapping[str, float]):
         self._replace({**self._weights, name: weight})
 
     def remove(self, name: str) -> None:
-        """Forget a name."""
-        del self._weights[name]
+        """Forget a name.
+
+        Raises:
+            ValueError: All that is left weighs zero.
+        """
+        self._replace({other: weight for other, weight in self._weights.items() if other != name})
 
     def rename(self, old: str, new: str) -> None:
         """Give a name's weight to another name, in its place."""

@@ -14,7 +14,7 @@ from .messages import Message, Sentence, delimit, quoted
 from .mode import Mode
 from .pool import CommunityPool, FailurePolicy
 from .question import Question
-from .sentences import first_sentence
+from .sentences import ended, first_sentence
 from .steps import Call, Steps
 
 STRATEGIES = ("joint", "per_message", "refine", "extractive")
@@ -83,7 +83,7 @@ class Overton(Mode):
             left_out = heard.messages if strategy == "per_message" else _left_out(opening, query, heard.messages)
             sentences = yield from self._restated(query, left_out)
         return dspy.Prediction(
-            response=" ".join([opening, *(sentence.text for sentence in sentences)]),
+            response=" ".join([opening, *(ended(sentence.text) for sentence in sentences)]),
             messages=heard.messages,
             strategy=strategy,
             failures=heard.failures,

@@ -72,10 +72,11 @@ class FailurePolicy:
             CommunityError: The policy is to raise, or fewer are left than there must be.
         """
         reasons = "; ".join(f"{name} ({why})" for name, why in failed.items())
-        if self.action == "raise":
+        if failed and self.action == "raise":
             raise CommunityError(f"no message from {reasons}; FailurePolicy('continue') would go on without")
         if left < self.at_least:
-            raise CommunityError(f"{left} of at least {self.at_least} communities have a message; none from {reasons}")
+            silent = f"; none from {reasons}" if failed else ", and the pool has no more"
+            raise CommunityError(f"{left} of at least {self.at_least} communities have a message{silent}")
 
 
 class CommunityPool(Stepped):
@@ -115,6 +116,7 @@ class CommunityPool(Stepped):
 
         Raises:
             UnknownCommunityError: There is none of that name.
+            ValueError: All that is left weighs zero.
         """
         community = self[name]
         self.weights.remove(name)
@@ -169,8 +171,7 @@ class CommunityPool(Stepped):
         """
         policy = failures or FailurePolicy()
         heard = yield from self.collect(query, policy.timeout, only)
-        if heard.failures:
-            policy.judge(heard.failures, len(heard.messages))
+        policy.judge(heard.failures, len(heard.messages))
         return heard
 
     def collect(

@@ -71,6 +71,11 @@ def _text(name: str, value: object) -> str:
         raise TypeError(f"{name} must be a text, not {type(value).__name__} ({value!r})")
     if not without_unseen(value).strip():
         raise ValueError(f"{name} is empty; {_MEANINGS.get(name, 'ask something')}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        wrong = f"U+{ord(error.object[error.start]):04X} at character {error.start + 1}"
+        raise ValueError(f"{name}: {value!a} is no Unicode text, because of {wrong}; write it in UTF-8") from error
     return value
 
 

@@ -17,10 +17,12 @@ def read_json(file: Path) -> Any:
     """Read one file of a saved folder.
 
     Raises:
-        SavedProgramError: It is not there, it cannot be read, or it is not JSON.
+        SavedProgramError: It is not there, it cannot be read, or it is not JSON of whole characters.
     """
     try:
-        return json.loads(file.read_bytes())
+        found = json.loads(file.read_bytes())
+        json.dumps(found, ensure_ascii=False).encode()  # fails for halves of characters, which no LM can be asked
+        return found
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SavedProgramError(f"{file.parent} is no saved program: there is no {file.name} in it") from error
     except OSError as error:
@@ -29,7 +31,7 @@ def read_json(file: Path) -> Any:
             " read, as `program.save` writes it"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise SavedProgramError(f"{file} is damaged: it is not JSON ({error})") from error
+        raise SavedProgramError(f"{file} is damaged: it is not JSON of whole characters ({error})") from error
 
 
 def write_folder(folder: Path, files: Mapping[str, Any]) -> None:

@@ -9,28 +9,36 @@ _SHORTEST = 20
 """Characters below which a sentence says nothing: "Sure!", "Dr."."""
 
 _CLOSERS = "[\"'\u201d\u2019\u00bb)\u300d\u300f\uff09]*"
-_MARK = "[.!?\u3002\uff01\uff1f]"
-_SENTENCE = re.compile(rf"(?<!{_MARK})(?P<marks>{_MARK}++){_CLOSERS}+(?=\s|$)")
-"""A whole run of marks, never tried from its middle nor given back in parts: a reply may be one run of any length."""
+_MARK = "[.!?\u2026\u061f\u06d4\u0964]"
+_WIDE_MARK = "[\u3002\uff01\uff1f]"
+"""No space follows these."""
 
-_ENDED = re.compile(rf"[.!?\u2026\u061f\u06d4\u0964\u3002\uff01\uff1f]{_CLOSERS}$")
+_ENDED = re.compile(rf"(?:{_MARK}|{_WIDE_MARK}){_CLOSERS}$")
 _END = re.compile(
     rf"""
-    (?<!\b[\dA-Z]) (?<!\b\d\d)                          # not after the number of a list, or an initial,
-    (?<!\b(?:Dr|Mr|Ms|St|vs)) (?<!\b(?:Mrs|e\.g|i\.e))  # or what is written short
-    [.!?\u2026\u061f\u06d4\u0964]+ {_CLOSERS}
-    (?: $ | (?=\s+(?![a-z])) )                          # what goes on in a small letter is the same sentence
-    | [\u3002\uff01\uff1f]+ {_CLOSERS}                  # no space follows these
+    (?={_MARK}) (?<!{_MARK})
+    (?<!\b[\dA-Z]) (?<!\b\d\d)                  # not after the number of a list, or an initial,
+    (?<!\b(?:Dr|Mr|Ms|St|Jr|Sr|vs))              # or what is written short
+    (?<!\b(?:Mrs|Rev|e\.g|i\.e)) (?<!\bProf)
+    {_MARK}++ {_CLOSERS}+
+    (?: $ | (?=\s+(?![a-z])) )                  # what goes on in a small letter is the same sentence
+    | (?<!{_WIDE_MARK}) {_WIDE_MARK}++ {_CLOSERS}+
     """,
     re.VERBOSE,
 )
+"""A whole run of marks, never tried from its middle nor given back in parts: a reply may be one run of any length."""
 
 
 def first_sentence(text: str) -> str:
     """The first sentence of a reply that was asked for one, on one line; all of it where no end is found."""
     line = " ".join(text.split())
-    ends = (found.end() for found in _SENTENCE.finditer(line) if found.end("marks") > _SHORTEST)
+    ends = (found.end() for found in _END.finditer(line) if found.end() > _SHORTEST)
     return line[: next(ends, len(line))]
+
+
+def ended(text: str) -> str:
+    """A text that ends as a sentence does, with a full stop where it has no mark."""
+    return text if not text or _ENDED.search(text) else f"{text}."
 
 
 def whole_sentences(line: str, longest: int) -> str:

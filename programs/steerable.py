@@ -37,8 +37,9 @@ class Steerable(Mode):
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Hear the communities, select one message, answer with it."""
         heard = yield from self.hear(question)
-        chances = yield from self._selection(question, heard.messages)
-        selected = max(heard.messages, key=lambda message: chances[message.community])
+        best, chances = yield from self._selection(question, heard.messages)
+        # Where a sharpness leaves no difference, what was measured decides, and not the order of the communities.
+        selected = max(heard.messages, key=lambda one: (chances[one.community], quoted(one.text) == best))
         inputs = {"query": question.query, "attribute": question.attribute, "message": quoted(selected.text)}
         reply = yield from self.reply(self.respond, self.choose, inputs, question.options)
         return dspy.Prediction(
@@ -49,14 +50,15 @@ class Steerable(Mode):
             failures=heard.failures,
         )
 
-    def _selection(self, question: Question, messages: Sequence[Message]) -> Steps[dict[str, float]]:
-        """How likely each community's message is to be the one that best reflects the attribute."""
+    def _selection(self, question: Question, messages: Sequence[Message]) -> Steps[tuple[str, dict[str, float]]]:
+        """The text that best reflects the attribute, and how likely each community's message is to be the one."""
         texts = Counter(quoted(message.text) for message in messages)
-        chances = {next(iter(texts)): 1.0}
+        best = next(iter(texts))
+        chances = {best: 1.0}
         if len(texts) > 1:
             asked = {"query": question.query, "attribute": question.attribute, "options": list(texts)}
             (chosen,) = yield [Call(self.select, asked, self.base)]
-            chances = chosen.probabilities
-        return {
+            best, chances = chosen.choice, chosen.probabilities
+        return best, {
             message.community: chances[text] / texts[text] for message in messages for text in [quoted(message.text)]
         }

@@ -57,7 +57,6 @@ def ask(
 
         with checking():
             question = Question.check(sys.stdin.read() if query == "-" else query, attribute, option or None)
-            check_unicode(question)
         made = make_program(mode, baseline, program, pool, seed)
         adjust(made, Changes(on_failure, at_least, measure, synthesis))
         with checking():
@@ -68,20 +67,6 @@ def ask(
             typer.echo(json.dumps(dict(prediction.items()), default=asdict, ensure_ascii=False, allow_nan=False))
         else:
             answer(terminal, made, question)
-
-
-def check_unicode(question: Question) -> None:
-    """Refuse what no LM can be sent: bytes of another encoding arrive from the command line as lone surrogates.
-
-    Raises:
-        ValueError: The query, the attribute or an option holds one.
-    """
-    for text in (question.query, question.attribute, *(question.options or ())):
-        try:
-            (text or "").encode()
-        except UnicodeEncodeError as error:
-            wrong = f"U+{ord(error.object[error.start]):04X} at character {error.start + 1}"
-            raise ValueError(f"{text!a} is no Unicode text, because of {wrong}; write it in UTF-8") from error
 
 
 def answer(terminal: Terminal, program: Program, question: Question) -> None:

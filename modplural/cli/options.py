@@ -77,7 +77,8 @@ PoolOption = Annotated[
     typer.Option("--pool", metavar="FILE|PRESET", help=f"The pool; the preset '{DEFAULT_POOL}' if not given."),
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Seed for LMs that sample; those at temperature 0 need none.")
+    int | None,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed for LMs that sample; those at temperature 0 need none."),
 ]
 OnFailureOption = Annotated[
     FailureAction | None, typer.Option("--on-failure", help="Whether to answer without a community that fails.")

@@ -261,3 +261,13 @@ def test_a_channel_is_one_of_the_other_inputs(channel: str) -> None:
 def test_an_unknown_strategy_is_refused() -> None:
     with pytest.raises(ValueError, match="no strategy 'votes'; there are auto, letters"):
         MeasuredChoice(Pick, "votes")
+
+
+@pytest.mark.parametrize("options", [OPTIONS, OPTIONS[::-1]])
+def test_what_was_measured_decides_where_a_sharpness_leaves_no_difference(options: list[str]) -> None:
+    choose = MeasuredChoice(Pick, "texts")
+    choose.measurement = Measurement("texts", 9.0, {}, 64.0)
+    with dspy.context(lm=fake_lm(likelihoods=likely())):
+        found = choose(query=QUERY, options=options)
+    assert len(set(found.probabilities.values())) == 1
+    assert found.choice == "tea"

@@ -42,3 +42,8 @@ def test_the_password_of_an_address_is_redacted_as_it_is_sent() -> None:
     sent = "Basic bWU6Y2FuYXJ5LTl3b3Jk; the password canary-9word is wrong"
     assert redacted(sent, lm) == "Basic ***; the password *** is wrong"
     assert redacted("as it was", dspy.LM("openai/any", api_base="http://[::1")) == "as it was"
+
+
+def test_the_servers_that_may_have_keys_are_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODPLURAL_KEY_SERVERS", "llm.example.org")
+    assert redacted("llm.example.org does not answer") == "llm.example.org does not answer"

@@ -98,6 +98,17 @@ async def test_too_few_communities_end_it_all(ask: Ask) -> None:
         CommunityError, match=r"1 of at least 2 communities have a message; none from care \(.*it broke"
     ):
         await ask(pool, "Is it right?", FailurePolicy("continue", at_least=2))
+    small = CommunityPool([community("liberty")])
+    with pytest.raises(CommunityError, match="1 of at least 2 communities have a message, and the pool has no more"):
+        await ask(small, "Is it right?", FailurePolicy("continue", at_least=2))
+
+
+def test_a_community_without_which_nothing_would_count_stays() -> None:
+    pool = CommunityPool([community("care"), community("liberty")])
+    pool.weights.update({"care": 0.0})
+    with pytest.raises(ValueError, match=r"all weights are zero \(\['care'\]\), so nothing would count"):
+        pool.remove("liberty")
+    assert [one.name for one in pool] == ["care", "liberty"] == list(pool.weights)
 
 
 async def test_a_community_that_takes_too_long_has_failed(ask: Ask) -> None:

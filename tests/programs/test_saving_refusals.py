@@ -120,7 +120,7 @@ def test_a_measurement_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
             load(tmp_path / "saved")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'["\\ud800"]'])
 @pytest.mark.parametrize("file", ["manifest.json", "state.json"])
 def test_a_damaged_file_is_refused(file: str, content: bytes, tmp_path: Path) -> None:
     served(Vanilla).save(tmp_path / "saved")

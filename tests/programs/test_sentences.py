@@ -1,17 +1,13 @@
 """Where sentences end, in replies of LMs."""
 
 # ruff: noqa: RUF001 - text in many scripts is what is tested
-import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modplural.programs.sentences import first_sentence, whole_sentences
-
-DEFINED = re.compile(".{20,}?[.!?。！？]+[\"'”’»)」』）]*(?=\\s|$)")
-"""The shortest beginning of at least 20 characters that marks, and what they close, end; slow on long runs of marks."""
+from modplural.programs.sentences import ended, first_sentence, whole_sentences
 
 LINES = st.lists(st.sampled_from(["Kindness", "matters", "e.g.", "3.5", "so.", "Yes!", "\u3002", "(no?)", "a" * 40]))
 
@@ -28,6 +24,14 @@ LINES = st.lists(st.sampled_from(["Kindness", "matters", "e.g.", "3.5", "so.", "
             "照顾别人比什么都重要，我们都应该这样做，没有例外。 还有别的。",
             "照顾别人比什么都重要，我们都应该这样做，没有例外。",
         ),
+        ("We think that you should ask Dr. Smith first. Then go.", "We think that you should ask Dr. Smith first."),
+        ("People in the U.S. value free speech. So do I.", "People in the U.S. value free speech."),
+        ("It matters for some, e.g. those with children. And me.", "It matters for some, e.g. those with children."),
+        (
+            "照顾别人比什么都重要，我们都应该这样做，没有例外。还有。",
+            "照顾别人比什么都重要，我们都应该这样做，没有例外。",
+        ),
+        ("दूसरों की देखभाल सबसे पहले है। यह दूसरा है।", "दूसरों की देखभाल सबसे पहले है।"),
         ("", ""),
     ],
 )
@@ -35,11 +39,13 @@ def test_first_sentence_of_a_reply(reply: str, sentence: str) -> None:
     assert first_sentence(reply) == sentence
 
 
-@given(st.text(st.sampled_from("ab .!?。'\")\n"), max_size=60))
-def test_first_sentence_is_the_shortest_that_says_something(reply: str) -> None:
+@given(st.text(st.sampled_from("abZ .!?。।'\")\n"), max_size=60))
+def test_first_sentence_is_a_beginning_that_says_something_and_ends(reply: str) -> None:
     line = " ".join(reply.split())
-    found = DEFINED.match(line)
-    assert first_sentence(reply) == (found.group() if found else line)
+    found = first_sentence(reply)
+    assert line.startswith(found)
+    assert found == line or (len(found) > 20 and found.rstrip("'\")")[-1] in ".!?。।")
+    assert first_sentence(found) == found
 
 
 @pytest.mark.parametrize("part", ["!", "!)", "!'", "a.", "?! ", "。"])
@@ -103,3 +109,11 @@ def test_what_is_cut_is_a_beginning_that_fits_and_is_cut_once(words: list[str], 
     assert line.startswith(kept.removesuffix("…"))
     assert whole_sentences(kept, longest) == kept
     assert bool(kept) == bool(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("Kindness counts", "Kindness counts."), ("Does it?”", "Does it?”"), ("… and so on…", "… and so on…"), ("", "")],
+)
+def test_what_has_no_end_gets_a_full_stop(text: str, whole: str) -> None:
+    assert ended(text) == whole
