@@ -267,7 +267,7 @@ def test_an_unknown_strategy_is_refused() -> None:
 def test_what_was_measured_decides_where_a_sharpness_leaves_no_difference(options: list[str]) -> None:
     choose = MeasuredChoice(Pick, "texts")
     choose.measurement = Measurement("texts", 9.0, {}, 64.0)
-    with dspy.context(lm=fake_lm(likelihoods=likely())):
+    with dspy.context(lm=likely()):
         found = choose(query=QUERY, options=options)
     assert len(set(found.probabilities.values())) == 1
     assert found.choice == "tea"
