@@ -6,7 +6,7 @@ This file knows the model; it must not know requests, threads or DSPy.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,7 @@ class Backbone:
         self.adapters = AdapterStack(self.model)
         self.device: torch.device = model.device
         self.end_tokens = _end_tokens(model, tokenizer)
-        context = int(model.config.max_position_embeddings)
-        self.facts = ModelFacts(self.chat, context, self.chat.turn_end(self.end_tokens))
+        self.facts = ModelFacts(self.chat, _context(model), self.chat.turn_end(self.end_tokens))
         self._window = _common_window(model)
         self._selected: torch.Tensor | None = None
         head: nn.Module = model.get_output_embeddings()
@@ -204,6 +203,36 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
 
 
+def _context(model: Any) -> int:
+    """Most tokens of a sequence, such that what a row's positions mean does not depend on the rows beside it.
+
+    transformers chooses frequencies of rotary positions by the longest row of a batch, for all of them. 'longrope' has
+    two sets of them; the short one is right up to the length the model was first trained on, and no row may pass that.
+
+    Raises:
+        WeightsError: The frequencies change with every length ('dynamic').
+    """
+    config = model.config
+    context = int(config.max_position_embeddings)
+    for rope in _ropes(getattr(config, "rope_parameters", None) or {}):
+        kind = str(rope["rope_type"])
+        if "dynamic" in kind:
+            raise WeightsError(_not_run(f"models whose rope type is {kind!r}, as that of this {config.model_type!r}"))
+        if kind == "longrope":
+            context = min(context, int(rope["original_max_position_embeddings"]))
+    return context
+
+
+def _ropes(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The settings of rotary positions: one mapping, or one for each kind of layers, which may be None."""
+    nested = [value for value in parameters.values() if isinstance(value, Mapping)]
+    return [rope for rope in [parameters, *nested] if "rope_type" in rope]
+
+
+def _not_run(what: str) -> str:
+    return f"the in-process engine does not run {what}; serve it with vLLM and name it as hosted_vllm/<name>"
+
+
 def _common_window(model: Any) -> int | None:
     """The sliding window of models whose layers all have it (Mistral 7B v0.1); explicit masks must respect it.
 
@@ -215,9 +244,6 @@ def _common_window(model: Any) -> int | None:
     kinds = set(getattr(config, "layer_types", None) or ())
     takes_positions = "position_ids" in inspect.signature(model.forward).parameters
     if not takes_positions or getattr(config, "alibi", False) or len(kinds) > 1:
-        raise WeightsError(
-            f"the in-process engine does not run models like this one of type {config.model_type!r}; serve it with "
-            "vLLM and name it as hosted_vllm/<name>"
-        )
+        raise WeightsError(_not_run(f"models like this one of type {config.model_type!r}"))
     window = getattr(config, "sliding_window", None)
     return int(window) if window and kinds != {"full_attention"} else None

@@ -1,8 +1,10 @@
 """Other architectures than the tiny Llama: sliding windows, biased layers, tied heads, and those that are refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -14,8 +16,12 @@ from transformers import (
     Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -24,6 +30,7 @@ from transformers import (
 from modplural.programs.engines.backbone import Backbone, load_backbone
 from modplural.programs.engines.generation import Generations, GenerationSpec, Row
 from modplural.programs.engines.likelihood import TokenItem, plant, score_trees
+from modplural.programs.engines.local import local_lm
 from modplural.programs.engines.sampling import Sampling
 from modplural.programs.engines.weights import WeightsError
 
@@ -134,6 +141,28 @@ def test_learned_positions_work(tiny_model: Path) -> None:
     assert generate(Backbone(model, tokenizer), PROMPTS, [None] * 4, 20) == expected
 
 
+def test_a_prompt_beyond_the_short_factors_of_a_longrope_model_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 8, "long_factor": [4.0, *range(5, 12)]}
+    config = Phi3Config(
+        vocab_size=len(tokenizer),
+        original_max_position_embeddings=64,
+        rope_parameters=rope,
+        pad_token_id=0,
+        **SHAPE,
+    )
+    make(Phi3ForCausalLM, config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    lm = local_lm(f"local/{tmp_path}", device="cpu", dtype="float32", max_tokens=12, cache=False, temperature=0.0)
+    short, long = "what is right?", "word " * 30
+    alone = lm(short)
+    with ThreadPoolExecutor(2) as together:
+        beyond, beside = together.submit(lm, long), together.submit(lm, short)
+        assert beside.result() == alone
+        with pytest.raises(dspy.ContextWindowExceededError, match="context holds 64"):
+            beyond.result()
+
+
 @pytest.mark.parametrize(
     ("cls", "config"),
     [
@@ -157,6 +186,13 @@ def test_learned_positions_work(tiny_model: Path) -> None:
 def test_models_whose_rows_cannot_share_a_batch_are_refused(cls: Any, config: Any, tiny_model: Path) -> None:
     with pytest.raises(WeightsError, match=rf"does not run models like this one of type '{config.model_type}'.*vLLM"):
         Backbone(make(cls, config), AutoTokenizer.from_pretrained(tiny_model))
+
+
+def test_frequencies_that_change_with_the_length_of_a_batch_are_refused(tiny_model: Path) -> None:
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    model = make(LlamaForCausalLM, LlamaConfig(vocab_size=300, rope_parameters=rope, **SHAPE))
+    with pytest.raises(WeightsError, match=r"rope type is 'dynamic', as that of this 'llama'; serve it with vLLM"):
+        Backbone(model, AutoTokenizer.from_pretrained(tiny_model))
 
 
 def test_loading_restores_the_users_progress_bars(tiny_model: Path) -> None:
