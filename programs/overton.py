@@ -83,7 +83,7 @@ class Overton(Mode):
             left_out = heard.messages if strategy == "per_message" else _left_out(opening, query, heard.messages)
             sentences = yield from self._restated(query, left_out)
         return dspy.Prediction(
-            response=" ".join([opening, *(ended(sentence.text) for sentence in sentences)]),
+            response=_joined(opening, sentences),
             messages=heard.messages,
             strategy=strategy,
             failures=heard.failures,
@@ -122,6 +122,11 @@ def _sentence(query: str, message: Message, restated: str) -> Sentence:
     sentence, text = first_sentence(restated), quoted(message.text)
     kept = sentence if reflects(sentence, text, query) else first_sentence(text)
     return Sentence(message.community, kept)
+
+
+def _joined(opening: str, sentences: Sequence[Sentence]) -> str:
+    """One text, in which nobody's words run into those of the next; an opening that stands alone stays as it is."""
+    return " ".join([ended(opening), *(ended(sentence.text) for sentence in sentences)]) if sentences else opening
 
 
 def _left_out(draft: str, query: str, messages: Sequence[Message]) -> list[Message]:

@@ -82,6 +82,23 @@ async def test_extractive_keeps_every_message_in_its_own_words(run: Any, pool: C
     assert not program.base.engine.requests
 
 
+@pytest.mark.parametrize("strategy", ["per_message", "extractive"])
+async def test_communities_that_write_no_full_stop_do_not_run_together(
+    run: Any, pool: CommunityPool, strategy: str
+) -> None:
+    pool["fairness"].lm = fake_lm({"": "Justice demands impartial treatment"})
+    pool["liberty"].lm = fake_lm({"": "Freedom means consenting adults (decide)"})
+    found = await run(Overton(base(restated="Dilemmas abound."), pool, strategy=strategy), QUERY)
+    care, *others = (sentence.text for sentence in found.sentences)
+    assert others == ["Justice demands impartial treatment", "Freedom means consenting adults (decide)"]
+    assert found.response == f"{OPENING} {care} {others[0]}. {others[1]}."
+
+
+async def test_what_refine_adds_does_not_run_into_a_draft_that_was_cut(run: Any, pool: CommunityPool) -> None:
+    found = await run(Overton(base("Kindness protects, justice demands treatment"), pool, strategy="refine"), QUERY)
+    assert found.response == "Kindness protects, justice demands treatment. FREEDOM MEANS CONSENTING ADULTS DECIDE."
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_failed_community_is_done_without_and_recorded(run: Any, pool: CommunityPool, strategy: str) -> None:
     pool["fairness"].lm = fake_lm({"": ValueError("it broke")}, num_retries=0)
