@@ -125,7 +125,9 @@ def normalised(text: str) -> str:
 def _part(whole: RecordFile, indices: list[int], name: str, seed: int, shares: Shares) -> Split:
     records = {place: whole.records[index] for place, index in enumerate(indices)}
     rows = tuple(whole.rows[index] for index in indices)
-    return Split(whole.path, _digest(list(records.values())), whole.task, rows, records, (), name, seed, shares)
+    digest = _digest(list(records.values()))
+    # What cannot be read is of no part known: each tells of all of it.
+    return Split(whole.path, digest, whole.task, rows, records, whole.bad, name, seed, shares)
 
 
 def _digest(records: list[Record]) -> str:

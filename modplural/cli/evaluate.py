@@ -166,25 +166,29 @@ class _Kept:
     report: Path | None
     track: bool
 
-    def keep(self, terminal: Terminal, found: Evaluation, job: _Job, tracked: TrackedRun | None) -> None:
-        """Write answers and reports, and log all of it to the run."""
+    def keep(self, found: Evaluation, job: _Job, tracked: TrackedRun | None) -> list[str]:
+        """Write answers and reports, log all of it to the run, and say where."""
         from ..optimizers.evaluation import export
 
+        said = []
         if self.answers is not None:
             export(found, job.plans, self.answers)
         if self.report is not None:
             self._report(found, job, self.report)
-            terminal.out.print(f"The report: {self.report / 'report.html'}", markup=False, soft_wrap=True)
+            said.append(f"The report: {self.report / 'report.html'}")
         if tracked is not None:
             self._log(found, job, tracked)
             from ..optimizers.tracking import shown_store
 
-            terminal.out.print(f"The run: {tracked.run_id} in {shown_store()}", markup=False, soft_wrap=True)
+            said.append(f"The run: {tracked.run_id} in {shown_store()}")
+        return said
 
     def _report(self, found: Evaluation, job: _Job, folder: Path) -> None:
+        from ..optimizers.evaluation import keeping_scores
         from ..optimizers.evaluation.report_files import write_reports
 
-        write_reports(found, job.plans, folder, job.scorer)
+        with keeping_scores(job.output, job.scorer, job.workers) as scorer:
+            write_reports(found, job.plans, folder, scorer)
 
     def _log(self, found: Evaluation, job: _Job, tracked: TrackedRun) -> None:
         from ..optimizers.evaluation import RESULT
@@ -222,8 +226,10 @@ def _evaluated(terminal: Terminal, job: _Job, kept: _Kept) -> Evaluation:
     try:
         with _run(job) if kept.track else nullcontext() as tracked:
             found = job.run(terminal, tracked)
+            said = kept.keep(found, job, tracked)  # before anything is shown, which a closed pipe would end
             show_evaluation(terminal, found, job.output)
-            kept.keep(terminal, found, job, tracked)
+            for line in said:
+                terminal.out.print(line, markup=False, soft_wrap=True)
             return found
     except KeyboardInterrupt:
         leave(f"Interrupted. What is answered is in {job.output}; the same command goes on.", INTERRUPTED)

@@ -1,6 +1,6 @@
 """Evaluating methods on the six tasks: every result kept as it comes, scored, and compared on the same records."""
 
-from .evaluate import RESULT, STORE, WORKERS, evaluate
+from .evaluate import RESULT, STORE, WORKERS, evaluate, keeping_scores
 from .exporting import export
 from .methods import METHODS, MODULAR, REFERENCE, make_methods
 from .result import EvaluatedRow, EvaluatedTask, Evaluation, MethodFigures, PairedComparison
@@ -29,5 +29,6 @@ __all__ = [
     "drawn_records",
     "evaluate",
     "export",
+    "keeping_scores",
     "make_methods",
 ]

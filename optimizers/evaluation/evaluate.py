@@ -4,7 +4,8 @@
 is missing or failed. `evaluation.json` is what was found. This file puts the parts together and shows nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -87,6 +88,18 @@ def evaluate(
         found = _evaluation(scored, store, seed)
         write_atomic(folder / RESULT, found.encoded())
     return found
+
+
+@contextmanager
+def keeping_scores(folder: str | Path, scorer: Scorer, workers: int = WORKERS) -> Iterator[Scorer]:
+    """The scorer of an evaluation that has ended, within the block: what it scores is kept, and never scored twice.
+
+    Raises:
+        RunError: Another evaluation is writing the folder.
+    """
+    file = Path(folder) / STORE
+    with sole_writer(file), Store(file) as store:
+        yield kept_scorer(scorer, store, workers)
 
 
 def _evaluation(scored: Sequence[ScoredTask], store: Store, seed: int) -> Evaluation:

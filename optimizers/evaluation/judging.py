@@ -28,7 +28,7 @@ class KeptJudge(PairwiseJudge):
 
     def __init__(self, judge: PairwiseJudge, store: Store) -> None:
         """Keep the verdicts of `judge` in `store`."""
-        self.choice, self.name, self._lm = judge.choice, judge.name, judge._lm
+        self.choice, self.name, self.lm = judge.choice, judge.name, judge.lm
         self._judged: Memo[tuple[str, str, str], float] = Memo(self._judge)
         self._store = store
         self._described = {"judge": judge.name, **fingerprint(judge.choice)}
@@ -45,7 +45,10 @@ class KeptJudge(PairwiseJudge):
         return Verdict(*kept)
 
     def prepare(self, pairs: Iterable[Pair], workers: int, on_verdict: Callable[[int], None]) -> None:
-        """Judge many pairs at the same time, so that an engine can batch them; `on_verdict` is told how many are."""
+        """Judge many pairs at the same time, so that an engine can batch them; `on_verdict` is told how many are.
+
+        A pair that the judge fails on is left for whoever compares it.
+        """
         with ThreadPoolExecutor(workers, thread_name_prefix="modplural-judge") as pool:
             futures = [
                 pool.submit(copy_context().run, self.compare, pair.query, pair.response, pair.baseline)
@@ -53,7 +56,9 @@ class KeptJudge(PairwiseJudge):
             ]
             try:
                 for number, future in enumerate(as_completed(futures), start=1):
-                    future.result()
+                    failure = future.exception()
+                    if failure is not None and not isinstance(failure, Exception):
+                        raise failure
                     on_verdict(number)
             except BaseException:
                 pool.shutdown(cancel_futures=True)

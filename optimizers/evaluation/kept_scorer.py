@@ -36,6 +36,7 @@ class _KeptScorer:
 
     def __init__(self, scorer: Scorer, store: Store, described: Mapping[str, str]) -> None:
         self.name = scorer.name
+        self.lm = getattr(scorer, "lm", None)
         self._scorer = scorer
         self._store = store
         self._described = described
@@ -55,7 +56,7 @@ class _CountedJudge(JudgeScorer):
     """Judges like another judge, in threads that count for whoever asks."""
 
     def __init__(self, judge: JudgeScorer, workers: int) -> None:
-        self.choice, self.name, self._lm, self._workers = judge.choice, judge.name, judge._lm, workers
+        self.choice, self.name, self.lm, self._workers = judge.choice, judge.name, judge.lm, workers
         self._judged: Memo[tuple[str, str], float] = Memo(self._judge)
 
     def _judge(self, pairs: list[tuple[str, str]]) -> Sequence[float]:

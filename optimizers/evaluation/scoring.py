@@ -9,7 +9,9 @@ from functools import cached_property
 
 import dspy
 
+from ...programs.errors import reason
 from ..answering import group_digest, record_digest
+from ..journal import RunError
 from ..metrics import Scorer, TaskMetric, compare, holm, metric_for
 from .answers import as_prediction
 from .judging import KeptJudge, Pair
@@ -69,22 +71,51 @@ class ScoredTask:
 
     @cached_property
     def predictions(self) -> Mapping[str, list[dspy.Prediction | None]]:
-        """By method, the prediction for every record; None where the program failed, or nothing compares with it."""
+        """By method, the prediction for every record; None where the program failed, or it could not be scored."""
+        places = list(self.plan.records.records)
         return {
-            method: predictions_of(self.plan, self.results, method, self.incomparable) for method in self.plan.programs
+            method: [
+                None if Place(self.plan.task, method, index) in self.unscored else prediction
+                for index, prediction in zip(places, self._predicted(method), strict=True)
+            ]
+            for method in self.plan.programs
         }
 
-    @cached_property
+    @property
     def scores(self) -> Mapping[str, list[float]]:
-        """By method, the score of every record."""
-        found: dict[str, list[float]] = {method: [] for method in self.predictions}
+        """By method, the score of every record; NaN where there is none."""
+        return self._scored[0]
+
+    @property
+    def unscored(self) -> Mapping[Place, str]:
+        """Why predictions could not be scored, such as a judge that failed."""
+        return self._scored[1]
+
+    @cached_property
+    def _scored(self) -> tuple[dict[str, list[float]], dict[Place, str]]:
+        found: dict[str, list[float]] = {method: [] for method in self.plan.programs}
+        unscored: dict[Place, str] = {}
         total = len(found) * len(self.examples)
-        for method, predictions in self.predictions.items():
-            for one in zip(self.examples, predictions, strict=True):
-                found[method] += self.metric.rows(*([part] for part in one))
+        for method, scores in found.items():
+            rows = zip(self.plan.records.records, self.examples, self._predicted(method), strict=True)
+            for index, example, prediction in rows:
+                try:
+                    scores += self.metric.rows([example], [prediction])
+                except Exception as error:  # one row's failure is reported, whatever it is
+                    scores.append(float("nan"))
+                    unscored[Place(self.plan.task, method, index)] = f"not scored: {self._reason(error)}"
                 if self.plan.task == COVERED:  # where a large scorer takes longer than all LMs did
                     self.on_progress("scores", sum(map(len, found.values())), total)
-        return found
+        if unscored and len(unscored) == sum(one is not None for name in found for one in self._predicted(name)):
+            raise RunError(f"no answer to {self.plan.task} could be scored; the last was {unscored.popitem()[1]}")
+        return found, unscored
+
+    def _predicted(self, method: str) -> list[dspy.Prediction | None]:
+        return predictions_of(self.plan, self.results, method, self.incomparable)
+
+    def _reason(self, error: Exception) -> str:
+        lms = (getattr(one, "lm", None) for one in (self.measures.judge, self.measures.scorer))
+        return reason(error, *(lm for lm in lms if lm is not None))
 
     @cached_property
     def rows(self) -> list[EvaluatedRow]:
@@ -137,6 +168,7 @@ class ScoredTask:
             prediction, error, seconds = settled_prediction(record), None, 0.0
         else:
             prediction, error, seconds = dict(result.prediction or {}) or None, result.error, result.seconds
+        error = error or self.unscored.get(Place(task, method, index))
         return EvaluatedRow(
             task, method, index, record.id, record_digest(record), group, prediction, error, score, seconds
         )

@@ -111,7 +111,7 @@ def drawn_records(records: RecordFile, limit: int, seed: int = 0) -> RecordFile:
     order = Random(seed).sample(sorted(records.records), len(records.records))
     kept = sorted(order[:limit])
     found = {place: records.records[index] for place, index in enumerate(kept)}
-    return replace(records, rows=tuple(records.rows[index] for index in kept), records=found, bad=())
+    return replace(records, rows=tuple(records.rows[index] for index in kept), records=found)
 
 
 def settled_prediction(record: Record) -> dict[str, Any] | None:

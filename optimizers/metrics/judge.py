@@ -35,7 +35,7 @@ class JudgeScorer:
         """
         self.choice = MeasuredChoice(TakesUp, strategy)
         self.name = f"judge:{lm.model}:{self.choice.strategy_for(lm)}"
-        self._lm = lm
+        self.lm = lm
         self._workers = workers
         self._judged: Memo[tuple[str, str], float] = Memo(self._judge)
 
@@ -54,6 +54,6 @@ class JudgeScorer:
 
     def _judge_one(self, pair: tuple[str, str]) -> float:
         # The threads are new: what the judge says is no part of the trace of a program that is being compiled.
-        with dspy.context(lm=self._lm):
+        with dspy.context(lm=self.lm):
             asked = self.choice(explanation=one_line(pair[0]), sentence=one_line(pair[1]), options=[YES, NO])
         return float(asked.probabilities[YES])

@@ -94,7 +94,7 @@ class PairwiseJudge:
         """
         self.choice = MeasuredChoice(Prefer, strategy)
         self.name = f"judge:{lm.model}:{self.choice.strategy_for(lm)}"
-        self._lm = lm
+        self.lm = lm
         self._judged: Memo[tuple[str, str, str], float] = Memo(self._judge)
 
     def compare(self, query: str, response: str, baseline: str) -> Verdict:
@@ -118,6 +118,6 @@ class PairwiseJudge:
     def _prefers_first(self, shown: tuple[str, str, str]) -> float:
         query, first, second = shown
         # The threads are new: what the judge says is no part of the trace of a program that is being compiled.
-        with dspy.context(lm=self._lm):
+        with dspy.context(lm=self.lm):
             asked = self.choice(query=query, first=first, second=second, options=[FIRST, SECOND])
         return float(asked.probabilities[FIRST])

@@ -2,6 +2,7 @@
 
 from .errors import DeviceError, TrainingError
 from .settings import TrainingSettings
+from .targets import TargetsError
 from .train import TrainedCommunity, train_community
 
-__all__ = ["DeviceError", "TrainedCommunity", "TrainingError", "TrainingSettings", "train_community"]
+__all__ = ["DeviceError", "TargetsError", "TrainedCommunity", "TrainingError", "TrainingSettings", "train_community"]

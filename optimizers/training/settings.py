@@ -15,7 +15,7 @@ class TrainingSettings(BaseModel):
         learning_rate: Peak of a linear schedule.
         batch_size: Comments per step; when None 8, or fewer where an epoch would have less than four steps.
         rank: LoRA rank (Hu et al., 2021); alpha is twice that.
-        targets: Names of the linear layers that are adapted.
+        targets: Names of the linear layers that are adapted; when None they are chosen by what the base has.
         validation: Share of the queries that is not trained on, and says when to stop.
         seed: Of the split, the initial weights, and the order of the comments.
     """
@@ -27,7 +27,7 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     batch_size: int | None = Field(default=None, gt=0)
     rank: int = Field(default=4, gt=0)
-    targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+    targets: tuple[str, ...] | None = Field(default=None, min_length=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
 

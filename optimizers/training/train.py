@@ -26,6 +26,7 @@ from .errors import DeviceError, TrainingError
 from .examples import Tokens, encode
 from .folder import AdapterFolder
 from .settings import TrainingSettings
+from .targets import find_targets
 
 if TYPE_CHECKING:
     from .watcher import Listener
@@ -89,6 +90,7 @@ def train_community(
     Raises:
         CorpusError: The corpus cannot be used; the message names the lines. Or a comment is longer than the base reads.
         DeviceError: The device is not there.
+        TargetsError: A layer that the settings name is not in the base.
         ValueError: The base cannot be found or used.
         FileExistsError: There is an adapter in `output` and `overwrite` is not set, or something else is in it.
         TrainingError: Another process trains this adapter, or it learned nothing.
@@ -101,6 +103,7 @@ def train_community(
     comments = corpus if isinstance(corpus, Corpus) else read_corpus(corpus)
     train, validation = comments.split(settings.validation, settings.seed)
     source = resolve_model(base.removeprefix(LOCAL))
+    settings = settings.model_copy(update={"targets": find_targets(source.path(), settings.targets)})
     facts = {
         "community": name,
         "base": f"{source.name}@{source.revision}",

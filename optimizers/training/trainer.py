@@ -22,6 +22,7 @@ from .checkpoints import Checkpoint, epochs_since_best, last_checkpoint, perplex
 from .errors import TrainingError
 from .examples import IGNORED, Tokens, batch
 from .settings import TrainingSettings
+from .targets import choose_targets
 from .watcher import Listener, Watcher
 
 _EVAL_ROWS = 16
@@ -54,7 +55,7 @@ def fit(
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=2 * settings.rank,
-        target_modules=list(settings.targets),
+        target_modules=list(choose_targets(model, settings.targets)),
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
     )

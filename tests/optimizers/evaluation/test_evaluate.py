@@ -1,6 +1,7 @@
 """What an evaluation finds, what a further one asks again, and what is refused before anybody is asked."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,11 +217,46 @@ def test_verdicts_are_kept_and_counted(world: World, found: Path) -> None:
     plan = world.plan("overton-judge", SITUATIONS, "prompted", "modular")
     first, second = judging(), judging()
     before = evaluate([plan], found, judge=first)
-    asked = len(engine_of(first._lm).requests)
+    asked = len(engine_of(first.lm).requests)
     assert before.tokens["fake/lm"].calls == asked >= 2 * len(SITUATIONS)
     after = evaluate([plan], found, judge=second)
     assert (before.rows, before.tokens) == (after.rows, after.tokens)
-    assert engine_of(second._lm).requests == ()
+    assert engine_of(second.lm).requests == ()
+
+
+def test_a_pair_that_the_judge_fails_on_fails_alone(world: World, found: Path) -> None:
+    plan = world.plan("overton-judge", SITUATIONS, "prompted", "modular")
+    away = [plan.records.examples()[0].query]
+
+    def prefers(prompt: str, text: str) -> float:
+        if any(query in prompt for query in away):
+            raise ConnectionError("the judge is away")
+        return math.log(0.9 if "A" in text else 0.1)
+
+    scripted = {"Kindness first.": "A synthesis.", **world.replies}  # the first that fits is said
+    world.replies.clear()
+    world.replies.update(scripted)
+    judge = PairwiseJudge(fake_lm(likelihoods=prefers, num_retries=0), "letters")
+    first = evaluate([plan], found, judge=judge)
+    assert [(row.method, row.index) for row in first.failed] == [("modular", 0)]
+    assert "the judge is away" in str(first.failed[0].error)
+    assert first.failed[0].prediction is not None
+    away.clear()
+    assert evaluate([plan], found, judge=judge).failed == (), "it is judged by the same command"
+
+
+def test_a_scorer_that_always_fails_ends_it_and_nothing_is_lost(world: World, found: Path) -> None:
+    class Away:
+        name = "nli:away"
+
+        def score(self, premises: Sequence[str], hypotheses: Sequence[str]) -> Any:
+            if premises != ["It loads."]:
+                raise ConnectionError("the scorer is away")
+
+    plan = world.plan("overton-vk", SITUATIONS, "vanilla")
+    with pytest.raises(RunError, match=r"no answer to overton-vk could be scored; .*the scorer is away"):
+        evaluate([plan], found, scorer=Away())
+    assert len(evaluate([plan], found, scorer=Words()).rows) == len(SITUATIONS)
 
 
 def test_progress_tells_of_verdicts(world: World, found: Path) -> None:
@@ -289,12 +325,12 @@ def test_an_lm_that_scores_is_asked_once_and_counted(world: World, found: Path) 
     seen: list[Progress] = []
     before = evaluate([plan], found, scorer=first, on_progress=seen.append)
     assert before.tasks[0].scorer == first.name
-    assert before.tokens["fake/judge"].calls == len(engine_of(first._lm).requests) - 1 > 0
+    assert before.tokens["fake/judge"].calls == len(engine_of(first.lm).requests) - 1 > 0
     scores = [progress for progress in seen if progress.task == "overton-vk scores"]
     assert [(progress.done, progress.total) for progress in scores] == [(done, 4) for done in (1, 2, 3, 4)]
     after = evaluate([plan], found, scorer=second)
     assert (after.rows, after.tokens) == (before.rows, before.tokens)
-    assert len(engine_of(second._lm).requests) == 1, "more than to see that it can be asked"
+    assert len(engine_of(second.lm).requests) == 1, "more than to see that it can be asked"
 
 
 def test_another_method_can_be_what_the_others_are_compared_with(world: World, found: Path) -> None:

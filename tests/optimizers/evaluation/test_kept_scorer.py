@@ -60,7 +60,7 @@ def test_what_a_judge_is_asked_is_counted_and_depends_on_its_instructions(opened
     judges = [JudgeScorer(fake_lm(likelihoods=lambda prompt, text: -1.0, name="judge")) for _ in range(3)]
     judges[2].choice.signature = judges[2].choice.signature.with_instructions("Be strict.")
     made = [kept_scorer(judge, opened, 4).score(PREMISES, HYPOTHESES) for judge in judges]
-    asked = [len(engine_of(judge._lm).requests) for judge in judges]
+    asked = [len(engine_of(judge.lm).requests) for judge in judges]
     assert asked[0] == asked[2] > asked[1] == 0
     assert opened.usage()["fake/judge"].calls == 2 * asked[0]
     np.testing.assert_array_equal(made[0], made[1])
