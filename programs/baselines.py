@@ -3,7 +3,7 @@
 They are called like the modes and answer like them. This file knows no mode.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import dspy
 
@@ -89,8 +89,10 @@ class MixtureOfExperts(_Direct):
 
     def answer(self, question: Question) -> Steps[dspy.Prediction]:
         """Route, hear one community, answer with its message."""
-        chances = yield from self._routes(question.query)
-        heard = yield from self._hear(question.query, chances)
+        best, chances = yield from self._routes(question.query)
+        # Where a sharpness leaves no difference, what was measured decides, and not the order of the communities.
+        ranked = sorted(chances, key=lambda name: (chances[name], name == best), reverse=True)
+        heard = yield from self._hear(question.query, ranked)
         (message,) = heard.messages
         reply = yield from self.ask(question, {"message": quoted(message.text)})
         return dspy.Prediction(
@@ -101,9 +103,8 @@ class MixtureOfExperts(_Direct):
             failures=heard.failures,
         )
 
-    def _hear(self, query: str, chances: Mapping[str, float]) -> Steps[dspy.Prediction]:
+    def _hear(self, query: str, ranked: Sequence[str]) -> Steps[dspy.Prediction]:
         """The message of the likeliest community that has one, and why those before it have none."""
-        ranked = sorted(chances, key=lambda name: chances[name], reverse=True)
         failed: dict[str, str] = {}
         while True:
             heard = yield from self.pool.collect(query, self.failures.timeout, only=[ranked[len(failed)]])
@@ -112,11 +113,12 @@ class MixtureOfExperts(_Direct):
                 return dspy.Prediction(messages=heard.messages, failures=failed)
             self.failures.judge(failed, len(ranked) - len(failed))
 
-    def _routes(self, query: str) -> Steps[dict[str, float]]:
-        """How likely each community is to be the one to ask; the only one of a pool is, without asking."""
+    def _routes(self, query: str) -> Steps[tuple[str, dict[str, float]]]:
+        """The community to ask, and how likely each is to be the one; the only one of a pool is, without asking."""
         self.pool.check_filled()
         names = {one_line(f"{community.name}: {community.description}"): community.name for community in self.pool}
         if len(names) == 1:
-            return dict.fromkeys(names.values(), 1.0)
+            (only,) = names.values()
+            return only, {only: 1.0}
         (chosen,) = yield [Call(self.route, {"query": query, "options": list(names)}, self.base)]
-        return {name: chosen.probabilities[option] for option, name in names.items()}
+        return names[chosen.choice], {name: chosen.probabilities[option] for option, name in names.items()}

@@ -8,6 +8,7 @@ from modplural.programs.baselines import MixtureOfExperts, Prompted, Vanilla
 from modplural.programs.distributional import Distributional
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import CommunityError, EmptyPoolError
+from modplural.programs.measurement import Measurement
 from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool, FailurePolicy
 from modplural.programs.steerable import Steerable
@@ -77,6 +78,18 @@ async def test_experts_choose_among_options_with_one_message(
     (asked,) = experts.choose.asked + experts.choose_for.asked
     assert asked["message"] == "Justice demands impartial treatment. More follows."
     assert asked.get("attribute") == attribute
+
+
+@pytest.mark.parametrize("names", [["care", "fairness", "liberty"], ["liberty", "fairness", "care"]])
+async def test_what_was_measured_routes_where_a_sharpness_leaves_no_difference(
+    run: Any, pool: CommunityPool, names: list[str]
+) -> None:
+    base = fake_lm({"": "It depends."}, lambda prompt, _: -1.0 if "cherish fairness" in prompt else -1.1, name="base")
+    program = MixtureOfExperts(base, CommunityPool(pool[name] for name in names))
+    program.route.measurement = Measurement("channel", 1.0, {}, 64.0)
+    found = await run(program, QUERY)
+    assert len(set(found.selection_probabilities.values())) == 1
+    assert found.selected == "fairness"
 
 
 async def test_the_only_expert_needs_no_route(run: Any, experts: MixtureOfExperts) -> None:

@@ -6,6 +6,7 @@ import dspy
 import pytest
 
 from modplural.programs.engines.fake import fake_lm
+from modplural.programs.measurement import Measurement
 from modplural.programs.messages import Message
 from modplural.programs.pool import CommunityPool, FailurePolicy
 from modplural.programs.steerable import Steerable
@@ -118,3 +119,15 @@ async def test_the_selection_is_measured_by_what_makes_the_attribute_likely(run:
     assert found.selected == "fairness"
     assert found.selection_probabilities["fairness"] > 0.9
     assert sum(found.selection_probabilities.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("names", [["care", "fairness", "liberty"], ["liberty", "fairness", "care"]])
+async def test_what_was_measured_selects_where_a_sharpness_leaves_no_difference(
+    run: Any, pool: CommunityPool, names: list[str]
+) -> None:
+    base = fake_lm({"": "It depends."}, lambda prompt, _: -1.0 if "Justice" in prompt else -1.1, name="base")
+    program = Steerable(base, CommunityPool(pool[name] for name in names))
+    program.select.measurement = Measurement("channel", 1.0, {}, 64.0)
+    found = await run(program, QUERY, "justice")
+    assert len(set(found.selection_probabilities.values())) == 1
+    assert found.selected == "fairness"
