@@ -109,9 +109,9 @@ class MixtureOfExperts(_Direct):
         while True:
             heard = yield from self.pool.collect(query, self.failures.timeout, only=[ranked[len(failed)]])
             failed |= heard.failures
+            self.failures.judge(failed, len(ranked) - len(failed))
             if heard.messages:
                 return dspy.Prediction(messages=heard.messages, failures=failed)
-            self.failures.judge(failed, len(ranked) - len(failed))
 
     def _routes(self, query: str) -> Steps[tuple[str, dict[str, float]]]:
         """The community to ask, and how likely each is to be the one; the only one of a pool is, without asking."""

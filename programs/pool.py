@@ -44,7 +44,7 @@ class FailurePolicy:
 
     Attributes:
         action: "raise" ends the program; "continue" goes on with the others and records why it failed.
-        at_least: With "continue", the number of communities without which a program ends all the same.
+        at_least: The number of communities without which a program ends all the same, whether or not one failed.
         timeout: Seconds that a community has for its message; no limit when None.
     """
 
@@ -75,7 +75,7 @@ class FailurePolicy:
         if failed and self.action == "raise":
             raise CommunityError(f"no message from {reasons}; FailurePolicy('continue') would go on without")
         if left < self.at_least:
-            silent = f"; none from {reasons}" if failed else ", and the pool has no more"
+            silent = f"; none from {reasons}" if failed else ", and there are no others to ask"
             raise CommunityError(f"{left} of at least {self.at_least} communities have a message{silent}")
 
 

@@ -128,6 +128,14 @@ async def test_too_few_experts_end_it_all(run: Any, experts: MixtureOfExperts) -
         await run(experts, QUERY)
 
 
+async def test_more_experts_than_there_are_cannot_be_had(run: Any, experts: MixtureOfExperts) -> None:
+    experts.failures = FailurePolicy("continue", at_least=4)
+    with pytest.raises(
+        CommunityError, match="3 of at least 4 communities have a message, and there are no others to ask"
+    ):
+        await run(experts, QUERY)
+
+
 def test_there_must_be_experts() -> None:
     with pytest.raises(EmptyPoolError, match="no community to ask"):
         MixtureOfExperts(fake_lm(), CommunityPool())(QUERY)

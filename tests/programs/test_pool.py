@@ -99,7 +99,9 @@ async def test_too_few_communities_end_it_all(ask: Ask) -> None:
     ):
         await ask(pool, "Is it right?", FailurePolicy("continue", at_least=2))
     small = CommunityPool([community("liberty")])
-    with pytest.raises(CommunityError, match="1 of at least 2 communities have a message, and the pool has no more"):
+    with pytest.raises(
+        CommunityError, match="1 of at least 2 communities have a message, and there are no others to ask"
+    ):
         await ask(small, "Is it right?", FailurePolicy("continue", at_least=2))
 
 
