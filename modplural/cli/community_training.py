@@ -44,6 +44,12 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Epochs without a better validation after which it ends.")
     ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", help="Linear layers that are adapted; chosen by what the base has if not given."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda; chosen if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an adapter that is there.")] = False,
     license: Annotated[
@@ -69,6 +75,7 @@ def train(
             batch_size=batch_size,
             seed=seed,
             patience=patience,
+            targets=None if targets is None else _listed(targets),
         )
         base = base or DEFAULT_BASE
         joining = planned(name, base, pool, description)
@@ -91,6 +98,10 @@ def train(
             join(terminal, trained, joining)
 
 
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
 def _settings(**given: Any) -> TrainingSettings:
     from pydantic import ValidationError
 
@@ -105,7 +116,7 @@ def _settings(**given: Any) -> TrainingSettings:
 
 def _train(terminal: Terminal, training: Callable[..., TrainedCommunity]) -> TrainedCommunity:
     from ..data.corpus import CorpusError
-    from ..optimizers.training import DeviceError
+    from ..optimizers.training import DeviceError, TargetsError
     from ..programs.engines.weights import WeightsError
 
     try:
@@ -117,6 +128,8 @@ def _train(terminal: Terminal, training: Callable[..., TrainedCommunity]) -> Tra
         raise WrongUsageError(f"{error} (--output DIR, or --overwrite for an adapter)") from error
     except DeviceError as error:
         raise WrongUsageError(f"--device: {error}") from error
+    except TargetsError as error:
+        raise WrongUsageError(f"--targets: {error}") from error
     except (CorpusError, WeightsError) as error:
         raise WrongUsageError(described(error)) from error
 

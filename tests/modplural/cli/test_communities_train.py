@@ -193,6 +193,11 @@ def test_ctrl_c_ends_a_training_at_once_and_says_how_to_go_on(tiny_model: Path, 
         (("--pool", "default", "--description", "D"), "`modplural communities copy default my-pool.yaml`"),
         (("--base", "local/none"), "no model 'none'"),
         (("--corpus", "none.jsonl"), "none.jsonl: no such file"),
+        (
+            ("--targets", "q_proj,query_key_value"),
+            "--targets: the base has no linear layer 'query_key_value' to adapt; it has q_proj, k_proj, v_proj, ",
+        ),
+        (("--targets", " ,"), "--targets: Tuple should have at least 1 item"),
         (("--output", "."), "is not empty and holds no adapter"),
         (
             ("--device", "foo"),
@@ -234,6 +239,14 @@ def test_a_name_that_no_pool_takes_is_not_trained(run: Run, corpus: Path, pool_f
     taken = run("communities", "train", "care", "--corpus", corpus, "--pool", pool_file, "--description", "D")
     assert taken.exit_code == 2
     assert "has a community 'care' already" in taken.stderr
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_layers_that_were_named_are_adapted(run: Run, tiny_model: Path, corpus: Path) -> None:
+    assert run(*arguments(tiny_model, corpus, "--targets", "k_proj, gate_proj", "--epochs", "1")).exit_code == 0
+    assert "| targets | k_proj, gate_proj |" in Path("adapters", "fair", "README.md").read_text()
+    adapted = {name.split(".")[-3] for name in load_file(Path("adapters", "fair", "adapter_model.safetensors"))}
+    assert adapted == {"k_proj", "gate_proj"}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -6,7 +6,9 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer, GPTNeoXConfig, GPTNeoXForCausalLM
 
 from modplural.data.corpus import Comment, Corpus, CorpusError
 from modplural.optimizers.tracking import TrackedRun, tracking_client
@@ -61,6 +63,36 @@ def test_a_trained_adapter_speaks_and_is_tracked(tiny_model: Path, tmp_path: Pat
     assert run.info.status == "FINISHED"
     assert run.data.params["corpus_digest"] == CORPUS.digest
     assert run.data.metrics["perplexity"] == pytest.approx(trained.perplexity)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_base_of_another_architecture_is_adapted_whole(tiny_model: Path, tmp_path: Path) -> None:
+    base = tmp_path / "neox"
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    config = GPTNeoXConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        initializer_range=0.2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPTNeoXForCausalLM(config).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    settings = SETTINGS.model_copy(update={"targets": None, "epochs": 1})
+    train_community("fair", CORPUS, base=f"local/{base}", output="fair", settings=settings, device="cpu")
+    card = (tmp_path / "fair" / "README.md").read_text()
+    assert "| targets | query_key_value, dense, dense_h_to_4h, dense_4h_to_h |" in card
+    adapted = {name.split(".lora_")[0] for name in load_file(tmp_path / "fair" / "adapter_model.safetensors")}
+    assert len(adapted) == 2 * 4
+    lm, plain = (
+        local_lm(f"local/{base}", adapter=adapter, device="cpu", dtype="float32", max_tokens=8, cache=False)
+        for adapter in (str(tmp_path / "fair"), None)
+    )
+    assert lm("right 3?") != plain("right 3?")
 
 
 @pytest.mark.filterwarnings("ignore")
