@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,7 +29,6 @@ from .pool import CommunityPool, FailurePolicy
 from .program import Program
 from .saved_folder import read_json, write_folder
 from .saved_lms import CustomLM, describe_lm
-from .saved_state import check_state
 from .steerable import Steerable
 
 FORMAT = 1
@@ -114,12 +113,13 @@ def save_program(program: Program, path: str | Path) -> None:
             loaded again.
     """
     try:
-        manifest = _manifest(program).model_dump(mode="json", exclude_none=True)
+        manifest = _manifest(program)
     except ValidationError as error:
         raise SavedProgramError(f"this {type(program).__name__} could not be loaded again: {_told(error)}") from None
     state = program.dump_state()
-    check_state(program, state)
-    write_folder(Path(path).expanduser(), {MANIFEST: manifest, STATE: state})
+    _check_loads(program, manifest, state)
+    files = {MANIFEST: manifest.model_dump(mode="json", exclude_none=True), STATE: state}
+    write_folder(Path(path).expanduser(), files)
 
 
 def load(path: str | Path, *, base: dspy.LM | None = None, lms: Mapping[str, dspy.LM] | None = None) -> Program:
@@ -177,6 +177,17 @@ def _manifest(program: Program) -> Manifest:
         communities=tuple(_saved_community(community) for community in pool),
         failures=SavedFailures(**asdict(program.failures)) if isinstance(program, Mode | MixtureOfExperts) else None,
     )
+
+
+def _check_loads(program: Program, manifest: Manifest, state: Mapping[str, Any]) -> None:
+    """Check that what is to be saved makes a program, as `load` will make it, here with the LMs of the one at hand."""
+    lms = {community.name: community.lm for community in getattr(program, "pool", ())}
+    try:
+        again = _build(manifest, program.base, lms)
+        _check_predictors(again, manifest)
+        again.load_state(state)
+    except ValueError as error:
+        raise SavedProgramError(f"this {type(program).__name__} could not be loaded again: {error}") from error
 
 
 def _saved_community(community: CommunityLM) -> SavedCommunity:
@@ -239,17 +250,21 @@ def _build(manifest: Manifest, base: dspy.LM, lms: Mapping[str, dspy.LM]) -> Pro
 
 
 def _take_state(program: Program, manifest: Manifest, folder: Path) -> None:
+    try:
+        _check_predictors(program, manifest)
+        program.load_state(read_json(folder / STATE))
+    except SavedProgramError as error:
+        raise SavedProgramError(f"{folder}: {error}") from error
+
+
+def _check_predictors(program: Program, manifest: Manifest) -> None:
     fields = _fields(program)
     if manifest.predictors != fields:
         differing = sorted({name for name, _ in manifest.predictors.items() ^ fields.items()})
         raise SavedProgramError(
-            f"{folder} does not fit {type(program).__name__}: these predictors are others or have other fields:"
+            f"it does not fit {type(program).__name__}: these predictors are others or have other fields:"
             f" {', '.join(differing)}"
         )
-    try:
-        program.load_state(read_json(folder / STATE))
-    except SavedProgramError as error:
-        raise SavedProgramError(f"{folder}: {error}") from error
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -139,16 +139,25 @@ def test_a_folder_in_the_place_of_a_file_is_refused(file: str, tmp_path: Path) -
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    blank, told, greedy, muddled = (served(Overton) for _ in range(4))
+    blank, told, greedy, muddled, renamed, unweighed, longer = (served(Overton) for _ in range(7))
     blank.pool["care"].description = " "
     told.restate.signature = told.restate.signature.with_instructions(" ")
     greedy.failures = FailurePolicy("continue", at_least=3)
     muddled.restate.demos = [dspy.Example(other=1)]
+    renamed.pool["care"].name = "kindness"
+    unweighed.pool.weights.remove("care")
+    longer.restate.signature = longer.restate.signature.append("tone", dspy.InputField())
     for program, message in (
         (blank, "the description of 'care' is blank, so the mixture of experts could not route to it; say in"),
         (told, "the instructions of restate are blank"),
         (greedy, r"Overton could not be loaded again: failures\.at_least: 3 communities must"),
         (muddled, r"demos\[0\] of restate has none of the fields"),
+        (
+            renamed,
+            r"Overton could not be loaded again: .* have other fields: pool\.communities\['care'\]\.comment, pool",
+        ),
+        (unweighed, r"Overton could not be loaded again: .* the state weighs \['liberty'\], not \['care', 'liberty'\]"),
+        (longer, "Overton could not be loaded again: .* these predictors are others or have other fields: restate"),
     ):
         with pytest.raises(SavedProgramError, match=message):
             program.save(tmp_path / "saved")
