@@ -59,6 +59,7 @@ class _Chosen(NamedTuple):
     scorer: str | None
     unseen: str | None
     unseen_limit: int | None
+    selection: str | None
     track: bool
     traces: float
 
@@ -96,6 +97,12 @@ def compile_program(
         typer.Option(metavar="FILE|ID", help="Further records to score at the end, of situations not compiled on."),
     ] = None,
     unseen_limit: Annotated[int | None, typer.Option(min=1, help="So many of these only, drawn by the seed.")] = None,
+    selection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|ID", help="Of steerable: records of overton-vk that say which message is the one to select."
+        ),
+    ] = None,
     register: Annotated[
         str | None, typer.Option(metavar="NAME", help="Register what was compiled as the next version of that name.")
     ] = None,
@@ -132,6 +139,7 @@ def compile_program(
             scorer,
             unseen,
             unseen_limit,
+            selection,
             tracked,
             traces,
         )
@@ -198,6 +206,7 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
                     limit=chosen.limit,
                     unseen=chosen.unseen,
                     unseen_limit=chosen.unseen_limit,
+                    selection=chosen.selection,
                     track=chosen.track,
                     traces=chosen.traces,
                     seed=chosen.seed,

@@ -17,10 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dspy
 
+from ...data import RecordFile
 from ...programs.program import Program
 from ..answering import failure_reason
 from ..evaluation.work import program_digest
@@ -73,6 +75,7 @@ class Bench:
         threads: Rows under way at the same time.
         ledger: What was spent.
         log: What was tried.
+        selection: Situations with explanations, on which selections are judged; the sample where it is None.
         answered: Rows that programs answered so far.
         failed: Rows that they failed on.
         made: Trials of this run.
@@ -90,6 +93,7 @@ class Bench:
         seed: int = 0,
         threads: int = THREADS,
         log: TrialLog | None = None,
+        selection: RecordFile | str | Path | None = None,
         on_trial: Callable[[Trial], None] | None = None,
         on_call: Callable[[], None] | None = None,
     ) -> None:
@@ -103,6 +107,7 @@ class Bench:
         self.seed = seed
         self.threads = threads
         self.log = log or TrialLog()
+        self.selection = selection
         self.ledger = Ledger(self.log.usage, on_call)
         self.answered = self.failed = 0
         self.made: list[Trial] = []

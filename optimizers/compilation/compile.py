@@ -6,6 +6,7 @@ student is. The test records are scored once, at the end. This file knows argume
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ import dspy
 from ...data import RecordFile, find_task
 from ...programs.program import Program
 from ...programs.question import Question
+from ...programs.steerable import Steerable
 from ..answering import sole_writer
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
@@ -26,6 +28,7 @@ from .budget import Budget
 from .estimate import Estimate
 from .job import PROGRAM, STATE, Compiled, Job, Told
 from .parts import Parts, Unseen, parts_of
+from .selection import selections
 from .strategies import strategies_named
 from .trials import Trial
 
@@ -49,6 +52,7 @@ def compile(
     limit: int | None = None,
     unseen: RecordFile | str | Path | None = None,
     unseen_limit: int | None = None,
+    selection: RecordFile | str | Path | None = None,
     seed: int = 0,
     threads: int = THREADS,
     output: str | Path | None = None,
@@ -75,6 +79,8 @@ def compile(
         unseen: Records from elsewhere that are scored at the end as the test records are; those of situations that are
             in `data` are left out.
         unseen_limit: So many of them only, drawn by the seed.
+        selection: Of a steerable program, records of `overton-vk` on whose situations it is judged which message it
+            selects, since each value's own explanation is known there; the sample where it is None.
         seed: Of everything random.
         threads: Rows under way at the same time.
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
@@ -113,9 +119,12 @@ def compile(
         **_settings(program, parts, strategy, limits, prompt_lm, limit, seed),
         "metric": metric.primary,
         "scorer": None if scorer is None else scorer.name,
+        "selection": _selecting(program, selection),
     }
     share = traces if track else None
-    job = Job(program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings, share)
+    job = Job(
+        program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings, share, selection
+    )
     told = Told(on_estimate or _ignore, on_trial or _ignore, on_call or _ignore)
     if folder is None:
         return job.run(told)
@@ -137,6 +146,22 @@ def _check_fit(program: Program, parts: Parts) -> None:
         question.fit(type(program).__name__, program.attribute_use, program.options_use)
     except ValueError as error:
         raise RunUsageError(f"{type(program).__name__} cannot be compiled for {parts.task}: {error}") from error
+
+
+def _selecting(program: Program, selection: RecordFile | str | Path | None) -> str | None:
+    """What selections are judged on, as it is kept among the settings.
+
+    Raises:
+        RunUsageError: There is nothing of use in it, or the program selects nothing.
+    """
+    if selection is None:
+        return None
+    if not isinstance(program, Steerable):
+        raise RunUsageError(f"{type(program).__name__} selects no message; leave out what selections are judged on")
+    return ", ".join(
+        hashlib.sha256(repr(selections(split, data=selection)).encode()).hexdigest()[:16]
+        for split in ("train", "dev", "test")
+    )
 
 
 def _check_saving(program: Program) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import dspy
 
+from ...data import RecordFile
 from ...programs.program import Program
 from ..evaluation.usage import Tokens, Usage, cost
 from ..evaluation.work import program_digest
@@ -88,6 +89,7 @@ class Job:
     folder: Path | None
     settings: Mapping[str, Any]
     traces: float | None = None
+    selection: RecordFile | str | Path | None = None
 
     def run(self, told: Told) -> Compiled:
         """Do it."""
@@ -102,6 +104,7 @@ class Job:
             seed=self.seed,
             threads=self.threads,
             log=log,
+            selection=self.selection,
             on_trial=told.trial,
             on_call=told.call,
         )

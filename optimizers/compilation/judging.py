@@ -73,13 +73,13 @@ def _selecting(bench: Bench, dev: Part, student: Program, winner: Program, befor
     old, new = (next(iter(figures.values())).value for figures in (selection.before, selection.after))
     reason = (
         f"its way to select is kept, and nothing else of it: it selects the right message in {new:.0%} of"
-        f" {selection.records} questions on the sample's dev situations, the student in {old:.0%} (p = {by_chance:.2g})"
+        f" {selection.records} questions on {selection.source}, the student in {old:.0%} (p = {by_chance:.2g})"
     )
     return Judged(candidate, True, reason, part_report(bench, dev, before, after))
 
 
 def selected(bench: Bench, student: Program, returned: Program) -> PartReport | None:
-    """How the program that is returned selects on the sample's test situations; None where it selects nothing."""
+    """How the program that is returned selects on test situations; None where it selects nothing."""
     if not isinstance(student, Steerable) or not isinstance(returned, Steerable):
         return None
     return selection_part(bench, "test", student, returned if differs(returned, student) else student)[0]

@@ -76,8 +76,11 @@ class ChooseMeasurement(Strategy):
     def _selecting(self, student: Program) -> Program:
         """The student with the best way to select a message; its own where others are no better."""
         own, others = self._measurements(student, SELECT)
-        best = max([own, *others], key=partial(self._selects, student, selections("train", self.bench.seed)))
+        best = max([own, *others], key=partial(self._selects, student, self._questions()))
         return _measured(student, SELECT, best)
+
+    def _questions(self) -> list[dspy.Example]:
+        return selections("train", self.bench.seed, data=self.bench.selection)
 
     def _selects(self, student: Program, examples: Sequence[dspy.Example], measurement: Measurement) -> float:
         """How often the right message is selected when it is measured in this way."""

@@ -111,7 +111,7 @@ class CompileReport:
         dev: The winner of the search against the student on the dev records, whether it was kept or not.
         test: The program that is returned against the student on the test records, which no strategy saw.
         unseen: The same on records from elsewhere; None where there were none.
-        selection: How often the right message is selected on the sample's test situations; None where none is.
+        selection: How often the right message is selected on test situations; None where none is.
         diff: Instructions, demos and settings before and after, as a unified diff; of the winner, kept or not.
         trials: All candidates, in order.
         stopped: Whether the budget ended the search.

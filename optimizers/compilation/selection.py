@@ -15,10 +15,11 @@ import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from pathlib import Path
 
 import dspy
 
-from ...data import load_task, split_records
+from ...data import RecordFile, find_task, load_task, split_records
 from ...data.overton import OvertonRecord
 from ...programs.asking import CannotMeasureError
 from ...programs.errors import reason
@@ -26,10 +27,13 @@ from ...programs.messages import quoted
 from ...programs.program import Program
 from ...programs.steerable import Steerable
 from ...programs.steps import Call, Steps, drive
+from ..journal import RunUsageError
 from ..metrics import compare, mean_figure
 from .bench import Bench
 from .report import SELECTION, PartReport
 from .verdict import chance
+
+_EXPLAINED = "overton-vk"
 
 _logger = logging.getLogger(__name__)
 
@@ -37,19 +41,34 @@ QUESTIONS = 100
 """So many are asked at most: each takes a prompt per message, and the best strategy is far ahead."""
 
 
-def selections(split: str, seed: int = 0, most: int = QUESTIONS) -> list[dspy.Example]:
-    """Questions from the sample: a situation, a value, and explanations of which one is the value's.
+def selections(
+    split: str, seed: int = 0, most: int = QUESTIONS, data: RecordFile | str | Path | None = None
+) -> list[dspy.Example]:
+    """Questions with a known answer: a situation, a value, and explanations of which one is the value's.
 
     Args:
         split: `train`, `dev` or `test`: the situations of that part, as everywhere.
         seed: Draws the questions, where there are more than `most`.
         most: So many at most.
+        data: Records of `overton-vk` with an explanation for each value, or where they are; the sample where it is
+            None.
 
     Returns:
         Examples with `query`, `attribute` and `options`; gold is `choice`.
+
+    Raises:
+        RunUsageError: The part holds no situation with two explanations or more.
     """
-    records = getattr(split_records(load_task("overton-vk")), split).records.values()
+    whole = data if isinstance(data, RecordFile) else load_task(_EXPLAINED, data)
+    if whole.task.record is not find_task(_EXPLAINED).record:
+        raise RunUsageError(
+            f"{whole.path} holds records of {whole.task.name}; selections are judged on situations with an explanation"
+            f" for each value, as records of {_EXPLAINED} have them"
+        )
+    records = getattr(split_records(whole), split).records.values()
     found = [example for record in records for example in _questions(record)]
+    if not found:
+        raise RunUsageError(f"the {split} part of {whole.path} has no situation with two explanations or more")
     return random.Random(seed).sample(found, min(most, len(found)))
 
 
@@ -88,7 +107,7 @@ def selecting_like(student: Program, winner: Program) -> Steerable | None:
 
 
 def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable) -> tuple[PartReport, float]:
-    """How two programs select on the sample's situations of a part, and how likely by chance such a lead is.
+    """How two programs select on the situations of a part, and how likely by chance such a lead is.
 
     Args:
         bench: With the seed and the threads.
@@ -96,14 +115,14 @@ def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable
         before: The student.
         after: What is to be better, or the same.
     """
-    examples = selections(split, bench.seed)
+    examples = selections(split, bench.seed, data=bench.selection)
     groups = [example.query for example in examples]
     old = selection_scores(before, examples, bench.threads)
     new = old if after is before else selection_scores(after, examples, bench.threads)
     said = json.dumps([example.toDict() for example in examples], sort_keys=True)
     part = PartReport(
         SELECTION,
-        f"the sample's {split} situations",
+        f"the {split} situations of {'the sample' if bench.selection is None else _place(bench.selection)}",
         hashlib.sha256(said.encode()).hexdigest(),
         len(examples),
         {SELECTION: mean_figure(SELECTION, old, groups, seed=bench.seed)},
@@ -113,6 +132,10 @@ def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable
         failed_after=sum(map(math.isnan, new)),
     )
     return part, chance([one - other for one, other in zip(new, old, strict=True)], groups, bench.seed)
+
+
+def _place(data: RecordFile | str | Path) -> str:
+    return str(data.path if isinstance(data, RecordFile) else data)
 
 
 def _questions(record: OvertonRecord) -> Iterator[dspy.Example]:

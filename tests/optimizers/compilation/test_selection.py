@@ -1,16 +1,21 @@
 """Selections are judged on the sample's situations: which explanation is a value's own is known there."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
+from modplural.data import load_task, sample
 from modplural.optimizers.compilation import STRATEGIES, compile, markdown
 from modplural.optimizers.compilation.compilation_run import metrics
 from modplural.optimizers.compilation.report import SELECTION
 from modplural.optimizers.compilation.selection import selection_part, selection_scores, selections
+from modplural.optimizers.journal import RunUsageError
 from modplural.optimizers.metrics import metric_for
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.measurement import Measurement
+from modplural.programs.overton import Overton
 from modplural.programs.pool import CommunityPool
 from modplural.programs.steerable import Steerable
 
@@ -115,3 +120,22 @@ def test_compiling_finds_the_way_to_select_that_is_right(knower: Steerable, make
     scores = {trial.what: trial.score for trial in bench.log.trials if trial.what.startswith("select")}
     assert found.select.measurement == Measurement("channel")
     assert scores["select: channel"] == 1 > scores["select: letters"]
+
+
+def test_selections_may_be_judged_on_records_of_ones_own(knower: Steerable, tmp_path: Path) -> None:
+    rows = json.loads(sample("overton-vk").read_bytes())
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps([{**row, "situation": f"{row['situation']} Here?"} for row in rows]))
+    report = compile(knower, "steerable-vk", strategy="measurement", limit=6, selection=file).report
+    assert report.selection is not None
+    assert report.selection.source == f"the test situations of {file}"
+    assert report.selection.after[SELECTION].value == 1
+    asked = [prompt for prompt in knower.base.engine.prompts if " Here?" in prompt]
+    assert asked
+    with pytest.raises(RunUsageError, match="holds records of steerable-vk; selections are judged on situations with"):
+        compile(knower, "steerable-vk", strategy="measurement", selection=load_task("steerable-vk"))
+
+
+def test_only_what_selects_is_judged_by_selections(overton: Overton) -> None:
+    with pytest.raises(RunUsageError, match="Overton selects no message"):
+        compile(overton, "overton-vk", strategy="synthesis", selection=load_task("overton-vk"))
