@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from functools import partial
 from textwrap import shorten
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 _QUESTION = "Is it right to help a stranger? Answer in one sentence."
 _SHOWN = 60
+_TIMEOUT = 60
 
 
-def check(pool: PoolOption = None) -> None:
+def check(
+    pool: PoolOption = None,
+    timeout: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, max=86_400, help="Seconds that everybody has for an answer.")
+    ] = _TIMEOUT,
+) -> None:
     """Say what weights a pool needs, and ask everybody one question; exit code 1 if somebody does not answer."""
     with session() as terminal:
         from . import show
@@ -34,7 +41,7 @@ def check(pool: PoolOption = None) -> None:
         with terminal.notes.status("Looking for weights"):
             missing = interruptible(lambda: show_weights(terminal, config))
         with terminal.notes.status("Asking everybody one question"):
-            trials = interruptible(lambda: _try_all(config, missing))
+            trials = interruptible(lambda: _try_all(config, missing, timeout))
         rows = [[trial.name, "ok" if trial.answered else "failed", trial.said] for trial in trials]
         terminal.out.print(show.listing(["", "", ""], rows))
         if not all(trial.answered for trial in trials):
@@ -57,12 +64,31 @@ class _Trial(NamedTuple):
     said: str
 
 
-def _try_all(config: PoolConfig, missing: Set[str | None]) -> list[_Trial]:
+def _try_all(config: PoolConfig, missing: Set[str | None], timeout: int) -> list[_Trial]:
     asked: list[tuple[str, LMConfig, Ask]] = [("base", config.base, _ask_base)]
     for member in config.communities:
         asked.append((member.name, config.community_lm(member), partial(_ask_member, member)))
-    with ThreadPoolExecutor(len(asked)) as together:
-        return list(together.map(partial(_try, missing), *zip(*asked, strict=True)))
+    trials = [_started(partial(_try, missing, *one)) for one in asked]
+    wait(trials, timeout)
+    late = f"no answer within {timeout} s; --timeout gives more"
+    return [
+        trial.result() if trial.done() else _Trial(name, False, late)
+        for trial, (name, *_) in zip(trials, asked, strict=True)
+    ]
+
+
+def _started(work: Callable[[], _Trial]) -> Future[_Trial]:
+    """Work in a thread that the process does not wait for when it ends; a pool's threads would keep it."""
+    future: Future[_Trial] = Future()
+
+    def fulfil() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=fulfil, name="modplural-check", daemon=True).start()
+    return future
 
 
 def _ask_base(lm: dspy.LM) -> str:

@@ -1,6 +1,9 @@
 """`modplural communities`: who is in a pool, and who of them answers."""
 
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dspy
@@ -62,6 +65,39 @@ def test_one_that_cannot_be_made_fails_alone(run: Run, pool_file: Path, monkeypa
     assert result.exit_code == 1
     assert [line[:2] for line in cells(result)][:3] == [["base", "ok"], ["care", "ok"], ["fairness", "failed"]]
     assert "set the environment variable NO_SUCH_KEY" in result.stdout
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and says nothing; the settings of an LM there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"model: hosted_vllm/x, api_base: http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+def test_one_that_says_nothing_keeps_nobody_waiting(
+    silent: str, run: Run, pool_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SILENT_KEY", "none")
+    pool_file.write_text(pool_file.read_text().replace("weight: 3", f"{silent}, api_key_env: SILENT_KEY"))
+    result = run("communities", "check", "--pool", pool_file, "--timeout", 2)
+    assert result.exit_code == 1
+    assert [line[:2] for line in cells(result)][:3] == [["base", "ok"], ["care", "ok"], ["fairness", "failed"]]
+    assert "no answer within 2 s" in result.stdout
+
+
+def test_the_command_ends_while_a_server_says_nothing(silent: str, pool_file: Path) -> None:
+    pool_file.write_text(
+        pool_file.read_text().replace("model: openai/base", silent).replace("model: openai/small", silent)
+    )
+    command = ["communities", "check", "--pool", str(pool_file), "--timeout", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-c", "from modplural.cli import main; main()", *command],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.count("no answer within 2 s") == 3
 
 
 def test_a_reply_of_yesterday_counts_for_nothing(
