@@ -33,7 +33,7 @@ from .ledger import Ledger
 from .objective import Feedback, Objective
 from .trials import Trial, TrialLog, mean
 
-THREADS = 16
+THREADS = 32
 """Rows under way at the same time, where nothing else is said."""
 
 _logger = logging.getLogger(__name__)
