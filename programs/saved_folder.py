@@ -17,11 +17,11 @@ def read_json(file: Path) -> Any:
     """Read one file of a saved folder.
 
     Raises:
-        SavedProgramError: It is not there, it cannot be read, or it is not JSON of whole characters.
+        SavedProgramError: It is not there, it cannot be read, or it is not JSON of Unicode texts.
     """
     try:
         found = json.loads(file.read_bytes())
-        json.dumps(found, ensure_ascii=False).encode()  # fails for halves of characters, which no LM can be asked
+        _check_texts(found)
         return found
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SavedProgramError(f"{file.parent} is no saved program: there is no {file.name} in it") from error
@@ -31,7 +31,28 @@ def read_json(file: Path) -> Any:
             " read, as `program.save` writes it"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise SavedProgramError(f"{file} is damaged: it is not JSON of whole characters ({error})") from error
+        raise SavedProgramError(f"{file} is damaged: it is not JSON of Unicode texts ({error})") from error
+
+
+def _check_texts(data: Any, *place: str) -> None:
+    """Check that every text could be sent to an LM: JSON can spell halves of characters, which are no Unicode.
+
+    Raises:
+        ValueError: One could not; the message names its entry, by its path.
+    """
+    if isinstance(data, str):
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            half = f"U+{ord(data[error.start]):04X} at character {error.start + 1}"
+            raise ValueError(f"{'.'.join(place) or 'it'} holds {half}, half of a character") from error
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            _check_texts(name, *place)
+            _check_texts(value, *place, name)
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            _check_texts(value, *place, str(number))
 
 
 def write_folder(folder: Path, files: Mapping[str, Any]) -> None:

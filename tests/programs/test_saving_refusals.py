@@ -129,6 +129,26 @@ def test_a_damaged_file_is_refused(file: str, content: bytes, tmp_path: Path) ->
         load(tmp_path / "saved")
 
 
+@pytest.mark.parametrize(
+    ("file", "path", "place"),
+    [
+        ("manifest", "communities/0/examples/0/query", "communities.0.examples.0.query"),
+        ("manifest", "predictors/\ud800", "predictors"),
+        ("state", "restate/signature/instructions", "restate.signature.instructions"),
+        ("state", "pool.communities['care'].comment/demos", "pool.communities['care'].comment.demos"),
+    ],
+)
+def test_half_a_character_is_refused_with_its_place(file: str, path: str, place: str, tmp_path: Path) -> None:
+    served(Overton).save(tmp_path / "saved")
+    written = tmp_path / "saved" / f"{file}.json"
+    edited = put(path, "ab\ud800")(json.loads(written.read_text()))
+    written.write_text(json.dumps(edited))
+    with pytest.raises(
+        SavedProgramError, match=rf"{file}\.json is damaged: .*\({re.escape(place)} holds U\+D800 at cha"
+    ):
+        load(tmp_path / "saved")
+
+
 @pytest.mark.parametrize("file", ["manifest.json", "state.json"])
 def test_a_folder_in_the_place_of_a_file_is_refused(file: str, tmp_path: Path) -> None:
     served(Vanilla).save(tmp_path / "saved")
