@@ -60,13 +60,13 @@ class Backbone:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
 
-    def load_adapter(self, key: str, folder: Path) -> None:
-        """Stack the adapter in `folder` under `key` if it is not there yet.
+    def load_adapter(self, key: str, folder: Path, revision: str | None = None) -> None:
+        """Stack the adapter in `folder` under `key` if it is not there yet; `revision` is what its files must be still.
 
         Raises:
-            AdapterError: It does not fit; the model is untouched.
+            AdapterError: It does not fit, or has changed; the model is untouched.
         """
-        self.adapters.load(key, folder)
+        self.adapters.load(key, folder, revision)
 
     def new_cache(self, max_cells: int = 0) -> SlotCache:
         """An empty slot cache for this model; it grows ahead of need up to `max_cells` positions (rows x longest)."""

@@ -164,7 +164,8 @@ class LocalEngine:
     def _generate(self, request: Request, turns: Sequence[Turn]) -> _Started:
         facts = self._lease.worker.facts()
         prompt = facts.chat.encode(turns)
-        job = GenerateJob(generation_spec(own_seed(request.config), prompt, self._key, facts.context), self._folder)
+        spec = generation_spec(own_seed(request.config), prompt, self._key, facts.context)
+        job = GenerateJob(spec, self._folder, self._revision)
         self._lease.worker.submit(job)
         return _Started(
             job.future, lambda result: generated_response(request, result, len(prompt), facts.chat.token_text)
@@ -176,7 +177,7 @@ class LocalEngine:
         """Queue a likelihood job; `closed` scores the end of the turn with each continuation, so "1" is not "10"."""
         facts = self._lease.worker.facts()
         ending = (facts.turn_end,) if closed and facts.turn_end is not None else ()
-        job = ScoreJob([_encoded(item, facts, ending) for item in items], self._key, self._folder)
+        job = ScoreJob([_encoded(item, facts, ending) for item in items], self._key, self._folder, self._revision)
         self._lease.worker.submit(job)
         return _Started(job.future, respond)
 
@@ -187,6 +188,10 @@ class LocalEngine:
     @property
     def _folder(self) -> Path | None:
         return None if self._adapter is None else self._adapter.path
+
+    @property
+    def _revision(self) -> str | None:
+        return None if self._adapter is None else self._adapter.revision
 
 
 class AsyncLocalEngine:

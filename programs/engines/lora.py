@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from .lora_config import AdapterError, LoraConfig, read_config, split_key
+from .lora_files import adapter_revision
 
 __all__ = ["AdapterError", "AdapterStack", "LoraWeights", "StackedLinear", "read_lora"]
 
@@ -70,16 +71,24 @@ class AdapterStack:
         self._loaded: dict[str, int] = {}
         self._routing = _Routing()
 
-    def load(self, key: str, folder: Path) -> None:
-        """Stack the adapter in `folder` under `key` if it is not there yet.
+    def load(self, key: str, folder: Path, revision: str | None = None) -> None:
+        """Stack the adapter in `folder` under `key` if it is not there yet; `revision` is what its files must be still.
 
         Raises:
-            AdapterError: It does not fit; the model is untouched.
+            AdapterError: It does not fit, or has changed; the model is untouched.
         """
         if key in self._loaded:
             return
+        weights = read_lora(folder, self._linears)
+        if (
+            revision is not None and adapter_revision(folder) != revision
+        ):  # told after reading, so that nothing slips by
+            raise AdapterError(
+                f"adapter {folder} has changed since this LM was made, and its replies would be kept as those of the"
+                f" adapter that it was ({revision}); make the LM anew"
+            )
         number = next(self._numbers)  # never given twice: a load that ran out of memory leaves matrices of its number
-        for name, (down, up) in read_lora(folder, self._linears).matrices.items():
+        for name, (down, up) in weights.matrices.items():
             self._layer(name).stack(number, down, up)
         self._loaded[key] = number
 

@@ -61,7 +61,12 @@ def adapter_folder(adapter: str) -> Path | None:
     return cached
 
 
+def adapter_revision(folder: Path) -> str:
+    """The revision of the files that are in an adapter's folder now."""
+    # Read whole, unlike a base model: adapters are small, and people compare many that differ little.
+    return files_revision(matching_files(folder, ADAPTER), sampled=False)
+
+
 def _source(name: str, folder: Path) -> AdapterSource:
     check_folder(folder, ADAPTER)
-    # Read whole, unlike a base model: adapters are small, and people compare many that differ little.
-    return AdapterSource(name, folder, files_revision(matching_files(folder, ADAPTER), sampled=False))
+    return AdapterSource(name, folder, adapter_revision(folder))

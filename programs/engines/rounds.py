@@ -55,10 +55,14 @@ def default_limits(backbone: Backbone) -> Limits:
 
 @dataclass(eq=False)
 class GenerateJob:
-    """A generation to run, and where its result goes. `adapter` is the folder behind the spec's adapter key."""
+    """A generation to run, and where its result goes.
+
+    `adapter` is the folder behind the spec's adapter key, and `revision` what its files must be where that matters.
+    """
 
     spec: GenerationSpec
     adapter: Path | None
+    revision: str | None = None
     future: Future[Generated] = field(default_factory=Future)
 
     @property
@@ -77,11 +81,12 @@ class ScoreResult:
 
 @dataclass(eq=False)
 class ScoreJob:
-    """Likelihoods to measure, and where they go. `adapter` is the folder behind the adapter's key."""
+    """Likelihoods to measure, and where they go; `adapter` and `revision` as for a generation."""
 
     items: Sequence[TokenItem]
     key: str | None
     adapter: Path | None
+    revision: str | None = None
     future: Future[ScoreResult] = field(default_factory=Future)
 
 
@@ -141,7 +146,7 @@ class Rounds:
 
     def _accept(self, job: GenerateJob | ScoreJob) -> None:
         if job.key is not None and job.adapter is not None:
-            self._backbone.load_adapter(job.key, job.adapter)
+            self._backbone.load_adapter(job.key, job.adapter, job.revision)
         if isinstance(job, GenerateJob):
             self._waiting.append(job)
         else:

@@ -1,6 +1,7 @@
 """Many requests at once: they share batches, and nobody's answer depends on who else is there."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,6 +123,29 @@ def test_requests_that_cannot_be_served_fail_alone(tiny_lm: MakeLM, tiny_model: 
 
     assert [answers.pop(9), answers.pop(0)] == [LMUnsupportedModelError, ContextWindowExceededError]
     assert answers == solo
+
+
+def test_an_adapter_that_was_trained_again_never_answers_under_its_former_name(
+    tiny_lm: MakeLM, tiny_model: Path, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "moving"
+
+    def moving(to: str | None = None) -> dspy.LM:
+        if to is not None:
+            shutil.copytree(tiny_adapters[to], folder, dirs_exist_ok=True)
+        return local_lm(f"local/{tiny_model}", adapter=str(folder), device="cpu", dtype="float32", cache=False)
+
+    care, liberty = (tiny_lm(name)("Is it right?") for name in ("care", "liberty"))
+    loaded, same, unread = moving("care"), moving(), moving("fairness")
+    moving("care")
+    assert loaded("Is it right?") == care
+    moving("liberty")
+    assert loaded("Is it right?") == same("Is it right?") == care  # what is loaded stays what it was
+    with pytest.raises(LMUnsupportedModelError, match=r"moving has changed since this LM was made.*; make the LM anew"):
+        unread("Is it right?")
+    with pytest.raises(LMUnsupportedModelError, match="has changed since this LM was made"):
+        unread(score_request(unread.model, [ScoreItem((Turn("user", "Is it right?"),), ("yes", "no"))]))
+    assert moving()("Is it right?") == liberty
 
 
 def test_a_device_that_is_chosen_or_named_is_the_same(tiny_model: Path) -> None:
