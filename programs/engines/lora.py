@@ -80,9 +80,8 @@ class AdapterStack:
         if key in self._loaded:
             return
         weights = read_lora(folder, self._linears)
-        if (
-            revision is not None and adapter_revision(folder) != revision
-        ):  # told after reading, so that nothing slips by
+        # Told after reading, so that no change slips in between.
+        if revision is not None and adapter_revision(folder) != revision:
             raise AdapterError(
                 f"adapter {folder} has changed since this LM was made, and its replies would be kept as those of the"
                 f" adapter that it was ({revision}); make the LM anew"
