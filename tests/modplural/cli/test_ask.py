@@ -139,6 +139,7 @@ def test_the_question_comes_from_standard_input(run: Run, pool_file: Path, fakes
         ((QUESTION, "--program", "none", "--pool", "default"), r"has a pool of its own"),
         ((QUESTION, "--program", "none"), r"none is no saved program"),
         ((QUESTION, "--mode", "overton", "--seed", "-1"), r"greater than or equal to 0"),
+        ((QUESTION, "--mode", "overton", "--seed", str(2**32)), r"less than or equal to 4294967295"),
     ],
 )
 def test_wrong_usage_has_its_own_exit_code(arguments: tuple[str, ...], said: str, run: Run) -> None:
