@@ -2,7 +2,8 @@
 
 A version takes the place of the present champion only if both were scored on the same records by the same figure, and
 the difference is no accident: with the scores of rows kept, the 95% interval of the paired difference lies on the
-better side of zero, and comes of five situations at least; without them, the intervals of the two figures lie apart.
+better side of zero, and comes of five situations at least; without them, the intervals of the two figures lie apart,
+and come of five rows at least.
 The champions so far stand in a tag of the registered model, the present one last. This file decides; it must not know
 how scores are kept.
 """
@@ -78,8 +79,9 @@ def rollback(name: str) -> Promotion:
     """
     client = tracking_client()
     there = {version.number for version in versions(name)}
-    former, history = _champion(client, name), [number for number in _history(client, name) if number in there]
-    earlier = history if former is None else history[:-1] if history[-1:] == [former.number] else history
+    former, earlier = _champion(client, name), [number for number in _history(client, name) if number in there]
+    while former is not None and earlier[-1:] == [former.number]:  # more than once where those between were deleted
+        earlier.pop()
     if not earlier:
         raise PromotionError(f"{name} has no champion before the present one; promote the version that is to be it")
     version = find(f"{name}/{earlier[-1]}")
@@ -145,6 +147,8 @@ def _compared(ours: Scores, theirs: Scores) -> tuple[bool, str]:
             return False, f"{said} (n={found.n}) of {found.groups} situations, and fewer than {FEWEST} prove nothing"
         return min(sign * found.low, sign * found.high) > 0, f"{said} (n={found.n})"
     said = f"{ours.described()} against {theirs.described()}, without scores of the same rows"
+    if min(ours.n, theirs.n) < FEWEST:
+        return False, f"{said} (n={ours.n} and {theirs.n}), and fewer than {FEWEST} prove nothing"
     if ours.low is None or ours.high is None or theirs.low is None or theirs.high is None:
         return False, f"{said} and without intervals"
     apart = ours.low > theirs.high if ours.higher_is_better else ours.high < theirs.low

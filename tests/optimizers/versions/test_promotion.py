@@ -89,6 +89,15 @@ def test_a_gain_on_few_situations_proves_nothing(store: Path, save: Save, scores
         promote("overton/2")
 
 
+def test_intervals_of_few_rows_prove_nothing(store: Path, save: Save, scores: MakeScores) -> None:
+    for value in (0.6, 0.9):
+        register(save(), "overton", scores(value, rows=False, n=4))
+    promote("overton/1")
+    with pytest.raises(PromotionError, match=r"without scores of the same rows \(n=4 and 4\), and fewer than 5 prove"):
+        promote("overton/2")
+    assert promote("overton/2", force=True).why == "forced"
+
+
 def test_a_champion_that_was_deleted_is_passed_over(store: Path, save: Save) -> None:
     for number in (1, 2, 3):
         register(save(), "overton")
@@ -96,6 +105,16 @@ def test_a_champion_that_was_deleted_is_passed_over(store: Path, save: Save) -> 
     tracking_client().delete_model_version("overton", "2")
     assert rollback("overton").version.number == 1
     assert champions("overton") == [1]
+
+
+def test_a_champion_is_not_its_own_successor(store: Path, save: Save) -> None:
+    for _ in range(2):
+        register(save(), "overton")
+    for number in (1, 2, 1):
+        promote(f"overton/{number}", force=True)
+    tracking_client().delete_model_version("overton", "2")
+    with pytest.raises(PromotionError, match="no champion before the present one"):
+        rollback("overton")
 
 
 def test_lower_may_be_better(store: Path, save: Save, scores: MakeScores) -> None:
