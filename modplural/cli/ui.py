@@ -24,7 +24,7 @@ _SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECU
 def ui(port: PortOption = 5000) -> None:
     """Show the project's runs and versions in MLflow's user interface, until Ctrl-C."""
     with session() as terminal:
-        from ..optimizers.tracking import shown_store, store_uri
+        from ..optimizers.mlflow_store import shown_store, store_uri
 
         store = store_uri()
         if store.startswith(("http://", "https://")):
@@ -35,7 +35,7 @@ def ui(port: PortOption = 5000) -> None:
 
 
 def _serve(terminal: Terminal, store: str, port: int, log: IO[bytes]) -> None:
-    from ..optimizers.tracking import shown_store
+    from ..optimizers.mlflow_store import shown_store
 
     address = f"http://{LOOPBACK}:{port}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -59,7 +59,7 @@ def _serve(terminal: Terminal, store: str, port: int, log: IO[bytes]) -> None:
 
 
 def _command(store: str, port: int) -> list[str]:
-    from ..optimizers.tracking import artifact_root
+    from ..optimizers.mlflow_store import artifact_root
 
     command = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     root = artifact_root(store)

@@ -64,7 +64,7 @@ def list_versions(
 ) -> None:
     """List the versions, the newest of each name first."""
     with registry_session() as terminal:
-        from ..optimizers.tracking import shown_store
+        from ..optimizers.mlflow_store import shown_store
         from ..optimizers.versions import versions as find_versions
         from . import show
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...programs.errors import redacted
 from ...programs.saving import MANIFEST, STATE
-from ..tracking import shown_store
+from ..mlflow_store import shown_store
 from .errors import VersionError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ...programs.saving import MANIFEST, STATE, Manifest, read_manifest
-from ..tracking import TrackedDataset, TrackedRun, tracking_client
+from ..mlflow_store import tracking_client
+from ..tracking import TrackedDataset, TrackedRun
 from .artifact import PROGRAM, write_model
 from .scores import Scores
 

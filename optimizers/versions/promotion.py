@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..tracking import tracking_client
+from ..mlflow_store import tracking_client
 from .errors import PromotionError
 from .registry import Version, find, registered, scores_with_rows, versions
 from .scores import Scores

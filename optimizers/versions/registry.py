@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from ...programs.saved_lms import CustomLM
 from ...programs.saving import Manifest, read_manifest
-from ..tracking import TrackedRun, reaching_store, shown_store, tracked_run, tracking_client
+from ..mlflow_store import reaching_store, shown_store, tracking_client
+from ..tracking import TrackedRun, tracked_run
 from .artifact import SCORES, fetched
 from .errors import VersionError
 from .logged import CONTENT_TAG, content_digest, log_program, log_scores

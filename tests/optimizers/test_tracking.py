@@ -6,8 +6,9 @@ from pathlib import Path
 import dspy
 import pytest
 
+from modplural.optimizers.mlflow_store import artifact_root, shown_store, tracking_client
 from modplural.optimizers.traces import RowTraces
-from modplural.optimizers.tracking import TrackedDataset, artifact_root, shown_store, tracked_run, tracking_client
+from modplural.optimizers.tracking import TrackedDataset, tracked_run
 from modplural.optimizers.versions import register
 from modplural.programs.community import CommunityLM
 from modplural.programs.errors import CommunityError

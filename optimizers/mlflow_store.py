@@ -1,0 +1,141 @@
+"""MLflow's store, where runs and versions are kept: its address, its place for files, and what is wrong with it.
+
+The store is MLflow's own choice (`MLFLOW_TRACKING_URI`, else `mlflow.db` in the current folder); artifacts of a SQLite
+store lie beside its file, whatever folder a command runs in. This file knows stores; it must not know runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from ..programs.errors import redacted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACTS = "mlruns"
+"""Folder beside a SQLite store that holds the files of its runs."""
+
+_SQLITE = "sqlite:///"
+_MAKING = 120
+"""Seconds after which another process is not waited for any longer."""
+
+
+class StoreError(OSError):
+    """The store cannot be read or written; the message says which one, and why."""
+
+
+def tracking_client() -> MlflowClient:
+    """A client of the store that the environment names.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        StoreError: Another process does not come to an end with making the store.
+    """
+    file = _sqlite_file(store_uri())
+    if file is not None:
+        _made(file)
+    client: MlflowClient = _mlflow().MlflowClient()
+    return client
+
+
+@cache
+def _made(file: Path) -> None:
+    """Have MLflow make the tables of a SQLite store, or bring them up to date: two processes at once would fail."""
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=_MAKING)
+    try:
+        with reaching_store(), lock:
+            _mlflow().MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
+    except Timeout as error:
+        raise StoreError(
+            f"another process has been making {file} for {_MAKING} seconds; wait for it, or end it, and try again"
+        ) from error
+
+
+def _mlflow() -> Any:
+    try:
+        import mlflow
+    except ImportError as error:
+        raise ImportError(
+            "runs are tracked with MLflow, which is not installed: pip install 'modplural[tracking]'"
+        ) from error
+    return mlflow
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, which is made where it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    found, root = client.get_experiment_by_name(name), artifact_root(client.tracking_uri)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=None if root is None else str(root / name)))
+        except MlflowException:  # another process may have made it in the meantime
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    _check_place(found.artifact_location, root)
+    return str(found.experiment_id)
+
+
+def _check_place(location: str, root: Path | None) -> None:
+    """Refuse a store that was moved: its files would be looked for, and written, where it was.
+
+    Raises:
+        StoreError: It was; the message says what to do.
+    """
+    former = Path(location.removeprefix("file://")).parent
+    if root is None or "://" in location.removeprefix("file://") or former.resolve() == root:
+        return
+    raise StoreError(
+        f"{shown_store()} was moved: MLflow keeps the places of files, and has theirs as {former}, where new ones would"
+        f" be written too, and they are in {root}. Move the folder back, or make a link in its old place:"
+        f" ln -s {root.parent} {former.parent}"
+    )
+
+
+def store_uri() -> str:
+    """The address of the store that the environment names; it may hold a password.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    return str(_mlflow().get_tracking_uri())
+
+
+def shown_store() -> str:
+    """The address of the store, without passwords."""
+    return redacted(store_uri())
+
+
+def artifact_root(store: str) -> Path | None:
+    """The folder for files beside a SQLite store; None for other stores, which know their own place."""
+    file = _sqlite_file(store)
+    return None if file is None else file.parent / ARTIFACTS
+
+
+def _sqlite_file(store: str) -> Path | None:
+    return Path(store.removeprefix(_SQLITE)).resolve() if store.startswith(_SQLITE) else None
+
+
+@contextmanager
+def reaching_store() -> Iterator[None]:
+    """What MLflow says in this block when the store cannot be used, in one line and with a remedy.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    failure = _mlflow().exceptions.MlflowException
+    try:
+        yield
+    except (failure, OSError) as error:
+        lines = redacted(str(error)).splitlines() or [type(error).__name__]
+        raise StoreError(
+            f"{shown_store()} cannot be used: {lines[0]}. MLFLOW_TRACKING_URI names another store"
+        ) from error
