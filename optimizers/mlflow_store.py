@@ -48,14 +48,14 @@ def tracking_client() -> MlflowClient:
 @cache
 def _made(file: Path) -> None:
     """Have MLflow make the tables of a SQLite store, or bring them up to date: two processes at once would fail."""
-    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=_MAKING)
-    try:
-        with reaching_store(), lock:
-            _mlflow().MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
-    except Timeout as error:
-        raise StoreError(
-            f"another process has been making {file} for {_MAKING} seconds; wait for it, or end it, and try again"
-        ) from error
+    with reaching_store():
+        try:
+            with FileLock(file.with_name(f".{file.name}.lock"), timeout=_MAKING):
+                _mlflow().MlflowClient(f"{_SQLITE}{file}").search_experiments(max_results=1)
+        except Timeout as error:
+            raise StoreError(
+                f"another process has been making {file} for {_MAKING} seconds; wait for it, or end it, and try again"
+            ) from error
 
 
 def _mlflow() -> Any:
@@ -132,9 +132,13 @@ def reaching_store() -> Iterator[None]:
         StoreError: It cannot.
     """
     failure = _mlflow().exceptions.MlflowException
+    from sqlalchemy.exc import SQLAlchemyError  # bare where MLflow makes its tables
+
     try:
         yield
-    except (failure, OSError) as error:
+    except StoreError:
+        raise
+    except (failure, SQLAlchemyError, OSError) as error:
         lines = redacted(str(error)).splitlines() or [type(error).__name__]
         raise StoreError(
             f"{shown_store()} cannot be used: {lines[0]}. MLFLOW_TRACKING_URI names another store"

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from modplural import load
+from modplural.optimizers import mlflow_store
 from modplural.optimizers.tracking import StoreError, tracked_run, tracking_client
 from modplural.optimizers.versions import Scores, VersionError, fetched, find, register, versions
 from modplural.optimizers.versions.registry import SCORES_TAG
@@ -138,6 +140,29 @@ def test_a_store_that_cannot_be_used_is_told_in_a_line(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/no/mlflow.db")
     with pytest.raises(StoreError, match=r"^sqlite:////proc/no/mlflow.db cannot be used: .* names another store$"):
         register(folder, "overton")
+
+
+def test_a_file_that_is_no_store_is_told_in_a_line(
+    store: Path, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("No database. " * 100, encoding="utf-8")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/notes.txt")
+    for use in (lambda: register(save(), "overton"), versions):
+        with pytest.raises(
+            StoreError,
+            match=r"^sqlite.*notes.txt cannot be used: .*not a database. MLFLOW_TRACKING_URI names another.*",
+        ) as told:
+            use()
+        assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_store_that_another_process_goes_on_making_is_not_waited_for_for_ever(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_store, "_MAKING", 0.1)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with FileLock(tmp_path / ".mlflow.db.lock"), pytest.raises(StoreError, match=r"^another process has been making"):
+        register(save(), "overton")
 
 
 def test_instructions_go_to_the_prompt_registry_once(store: Path, save: Save) -> None:
