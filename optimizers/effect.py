@@ -132,6 +132,8 @@ def measure_effects(
 def _without(program: Mode, name: str) -> Mode:
     left = deepcopy(program)
     left.pool.remove(name)
+    # No more can be asked for than there are.
+    left.failures = replace(left.failures, at_least=min(left.failures.at_least, len(left.pool)))
     return left
 
 

@@ -14,7 +14,7 @@ from modplural.programs.community import CommunityLM
 from modplural.programs.engines.fake import fake_lm
 from modplural.programs.errors import UnknownCommunityError
 from modplural.programs.overton import Overton
-from modplural.programs.pool import CommunityPool
+from modplural.programs.pool import CommunityPool, FailurePolicy
 
 WANTED = {"animals": ("hurts", "share"), "money": ("share",)}
 """By attribute, the words that an answer is scored by."""
@@ -138,6 +138,12 @@ def test_the_program_keeps_its_pool_and_every_answer_is_reported() -> None:
 
     assert [community.name for community in program.pool] == list(SAYINGS)
     assert len(answers) == 2 * len(EXAMPLES)
+
+
+def test_a_pool_that_has_to_be_whole_is_measured_without_one() -> None:
+    program = overton()
+    program.failures = FailurePolicy("continue", at_least=len(program.pool))
+    assert effects(["care"], program=program).effects == effects(["care"]).effects
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
