@@ -18,6 +18,7 @@ from ..programs.errors import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 ARTIFACTS = "mlruns"
 """Folder beside a SQLite store that holds the files of its runs."""
@@ -69,7 +70,11 @@ def _mlflow() -> Any:
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, which is made where it is missing."""
+    """The id of an experiment, which is made where it is missing.
+
+    Raises:
+        StoreError: Its files have their place where the store was before.
+    """
     from mlflow.exceptions import MlflowException
 
     found, root = client.get_experiment_by_name(name), artifact_root(client.tracking_uri)
@@ -80,23 +85,34 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
-    _check_place(found.artifact_location, root)
+    check_place(client, found)
     return str(found.experiment_id)
 
 
-def _check_place(location: str, root: Path | None) -> None:
-    """Refuse a store that was moved: its files would be looked for, and written, where it was.
+def check_places(client: MlflowClient) -> None:
+    """Refuse a store that was moved; see `check_place`."""
+    for experiment in client.search_experiments(filter_string="name LIKE 'modplural-%'"):
+        check_place(client, experiment)
+
+
+def check_place(client: MlflowClient, experiment: Experiment) -> None:
+    """Refuse an experiment of a store that was moved: its files would be looked for, and written, where it was.
 
     Raises:
         StoreError: It was; the message says what to do.
     """
-    former = Path(location.removeprefix("file://")).parent
-    if root is None or "://" in location.removeprefix("file://") or former.resolve() == root:
+    file, location = _sqlite_file(client.tracking_uri), experiment.artifact_location.removeprefix("file://")
+    former = Path(location).parent
+    if file is None or "://" in location or former.resolve() == file.parent / ARTIFACTS:
         return
+    said = f"{shown_store()} was moved: MLflow keeps the places of files, and would read and write them in {former}."
+    if former.parent.exists():
+        raise StoreError(
+            f"{said} There is a folder still. If this one is a copy, use the store there,"
+            f" MLFLOW_TRACKING_URI={_SQLITE}{former.parent / file.name}, or move {file} away to begin a new one"
+        )
     raise StoreError(
-        f"{shown_store()} was moved: MLflow keeps the places of files, and has theirs as {former}, where new ones would"
-        f" be written too, and they are in {root}. Move the folder back, or make a link in its old place:"
-        f" ln -s {root.parent} {former.parent}"
+        f"{said} Move the folder back, or make a link in its old place: ln -s {file.parent} {former.parent}"
     )
 
 

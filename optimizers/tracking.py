@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..programs.errors import redacted
-from .mlflow_store import StoreError, experiment_id, reaching_store, shown_store, tracking_client
+from .mlflow_store import StoreError, check_place, experiment_id, reaching_store, shown_store, tracking_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -151,6 +151,7 @@ def opened_run(run_id: str) -> TrackedRun:
     Raises:
         ImportError: MLflow is not installed.
         LookupError: The store has none of that id.
+        StoreError: The store was moved.
     """
     run = _found(tracking_client(), run_id)
     if run is None:
@@ -188,4 +189,7 @@ def _found(client: MlflowClient, run_id: str) -> TrackedRun | None:
         info = client.get_run(run_id).info
     except MlflowException:  # another store, or somebody deleted it for good
         return None
-    return TrackedRun(client, run_id, info.experiment_id) if info.lifecycle_stage == "active" else None
+    if info.lifecycle_stage != "active":
+        return None
+    check_place(client, client.get_experiment(info.experiment_id))
+    return TrackedRun(client, run_id, info.experiment_id)

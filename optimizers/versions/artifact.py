@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...programs.errors import redacted
 from ...programs.saving import MANIFEST, STATE
-from ..mlflow_store import shown_store
+from ..mlflow_store import check_places, reaching_store, shown_store, tracking_client
 from .errors import VersionError
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def fetched(uri: str) -> Iterator[Path]:
 
     Raises:
         ImportError: MLflow is not installed.
+        StoreError: The store cannot be used, or was moved.
         VersionError: There is no such version, or what is there is no saved program.
     """
     try:
@@ -106,6 +107,8 @@ def fetched(uri: str) -> Iterator[Path]:
         try:
             folder = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{PROGRAM}", dst_path=work))
         except (MlflowException, OSError) as error:
+            with reaching_store():
+                check_places(tracking_client())
             raise VersionError(f"{uri} cannot be fetched from {shown_store()}: {redacted(str(error))}") from error
         if not (folder / MANIFEST).is_file():
             raise VersionError(

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from modplural import load
 from modplural.optimizers import mlflow_store
-from modplural.optimizers.tracking import StoreError, tracked_run, tracking_client
+from modplural.optimizers.tracking import StoreError, opened_run, tracked_run, tracking_client
 from modplural.optimizers.versions import Scores, VersionError, fetched, find, register, versions
 from modplural.optimizers.versions.registry import SCORES_TAG
 from modplural.programs.engines.fake import fake_lm
@@ -256,17 +256,45 @@ def test_processes_that_begin_a_store_together_wait_for_each_other(save: Save, t
     assert [code for _, code in ended] == [0, 0, 0], ended
 
 
-def test_a_store_that_was_moved_says_so(tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def moved(store: Path, tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, str]:
+    """Where a project with a version and a run was, where it is now, and the run."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/mlflow.db")
-    register(save(), "overton")
+    run_id = register(save(), "overton").run_id
     shutil.copytree(old, new)
     shutil.rmtree(old)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new}/mlflow.db")
-    with pytest.raises(StoreError, match=rf"was moved: .*ln -s {new} {old}"):
-        register(save(), "overton")
+    return old, new, run_id
+
+
+def go_on(run_id: str) -> None:
+    with tracked_run("modplural-versions", "overton", {}, run_id):
+        raise AssertionError("it was gone on with")
+
+
+def test_a_store_that_was_moved_says_so(save: Save, moved: tuple[Path, Path, str]) -> None:
+    old, new, run_id = moved
+    for use in (
+        lambda: register(save(), "overton"),
+        lambda: go_on(run_id),
+        lambda: opened_run(run_id),
+        lambda: load("models:/overton/1"),
+        lambda: load(f"runs:/{run_id}/program"),
+    ):
+        with pytest.raises(StoreError, match=rf"^sqlite:///{new}/mlflow.db was moved: .*ln -s {new} {old}$"):
+            use()
     assert not old.exists()
+    assert [version.number for version in versions("overton")] == [1]
     old.symlink_to(new)
     assert register(save(), "overton").number == 2
     assert load("models:/overton/1").dump_state() == load("models:/overton/2").dump_state()
+
+
+def test_a_copy_of_a_store_is_told_from_a_moved_one(save: Save, moved: tuple[Path, Path, str]) -> None:
+    old, new, _ = moved
+    old.mkdir()
+    with pytest.raises(StoreError, match=rf"MLFLOW_TRACKING_URI=sqlite:///{old}/mlflow.db, or move {new}/mlflow.db"):
+        register(save(), "overton")
+    assert not list(old.iterdir())
