@@ -7,7 +7,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dspy
 
@@ -18,6 +18,10 @@ _SECRET_VARIABLE = re.compile("^(?!MODPLURAL_KEY_SERVERS$).*(?:KEY|TOKEN|SECRET|
 _KEY_LENGTH = 8
 """Shorter values of such variables are switches (`TOKENIZERS_PARALLELISM=false`), and words of ordinary errors."""
 _USERINFO = re.compile(r"(?<=//)[^/@\s]+@")
+_QUERY = re.compile(
+    r"(?P<name>[?&][^=&?\s]*(?:key|token|secret|passw|pwd|credential|auth|sig)[^=&?\s]*=)[^&\s\"'#)\]]+", re.IGNORECASE
+)
+"""A part of an address's query whose name speaks of a secret."""
 
 
 class CommunityError(RuntimeError):
@@ -45,16 +49,16 @@ def reason(error: Exception, *lms: dspy.BaseLM, longest: int = _LONGEST) -> str:
 def redacted(text: str, *lms: dspy.BaseLM) -> str:
     """A text without what may be secret: servers repeat the key that they refuse.
 
-    Passwords in addresses are taken out; the keys, headers and bodies of `lms` become `***`, and so do the passwords of
-    their addresses in whatever form they are sent, and the values of environment variables whose names speak of a
-    secret, as providers' libraries read their keys there.
+    Passwords in addresses are taken out, and what their queries call a key, a token or the like. The keys, headers and
+    bodies of `lms` become `***`, and so do the passwords of their addresses in whatever form they are sent, and the
+    values of environment variables whose names speak of a secret, as providers' libraries read their keys there.
     """
     held = _texts([lm.kwargs.get(name) for lm in lms for name in _SECRET])
     held += [secret for lm in lms for name in _ADDRESS for secret in _credentials(lm.kwargs.get(name))]
     named = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= _KEY_LENGTH]
     for secret in sorted({*held, *named}, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _USERINFO.sub("", text)
+    return _QUERY.sub(r"\g<name>***", _USERINFO.sub("", text))
 
 
 def _credentials(address: object) -> Iterator[str]:
@@ -63,6 +67,11 @@ def _credentials(address: object) -> Iterator[str]:
         parts = urlsplit(str(address or ""))
     except ValueError:  # such as an address without the end of its brackets, which nobody can be asked at
         return
+    yield from (
+        value
+        for name, value in parse_qsl(parts.query)
+        if _QUERY.match(f"?{name}={value}") and len(value) >= _KEY_LENGTH
+    )
     if parts.password:
         password = unquote(parts.password)
         yield from _texts(password)

@@ -47,3 +47,13 @@ def test_the_password_of_an_address_is_redacted_as_it_is_sent() -> None:
 def test_the_servers_that_may_have_keys_are_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODPLURAL_KEY_SERVERS", "llm.example.org")
     assert redacted("llm.example.org does not answer") == "llm.example.org does not answer"
+
+
+def test_what_an_address_asks_with_is_redacted() -> None:
+    told = "no answer from http://h:8000/v1?api-key=canary-1&version=2, postgresql://h/db?user=u&password=canary-2"
+    assert redacted(told) == (
+        "no answer from http://h:8000/v1?api-key=***&version=2, postgresql://h/db?user=u&password=***"
+    )
+    lm = dspy.LM("openai/x", api_base="http://h/v1?api_key=canary-number-3", api_key="none")
+    assert redacted("the key canary-number-3 is wrong", lm) == "the key *** is wrong"
+    assert redacted("which is the key? a=b") == "which is the key? a=b"
