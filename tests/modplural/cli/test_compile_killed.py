@@ -46,7 +46,7 @@ STUCK = 300
 def command(output: str, pool: Path) -> list[str]:
     return [
         *(sys.executable, "-c", SCRIPT, "compile", "distributional", "--task", "distributional-moralchoice"),
-        *("--strategy", "measurement", "--limit", "15", "--pool", str(pool), "--output", output),
+        *("--strategy", "measurement", "--limit", "15", "--workers", "8", "--pool", str(pool), "--output", output),
         *("--register", output, "--promote", "--traces", "0"),
     ]
 
