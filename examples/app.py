@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -30,8 +30,8 @@ class Asked(BaseModel, extra="forbid"):
     options: list[str] | None = None
 
 
-@app.post("/{mode}", response_model=None)
-async def answer(mode: str, asked: Asked, stream: bool = False) -> StreamingResponse | dict[str, Any]:
+@app.post("/{mode}")
+async def answer(mode: str, asked: Asked, stream: bool = False) -> Response:
     if mode not in programs:
         raise HTTPException(404, f"no program answers {mode}; there is {', '.join(programs)}")
     try:
@@ -45,7 +45,8 @@ async def answer(mode: str, asked: Asked, stream: bool = False) -> StreamingResp
     [*_, last] = [event async for event in events(mode, asked)]
     if "error" in last:
         raise HTTPException(502, last["error"])
-    return last["prediction"]
+    # Escaped, as in the stream: an LM may say half a character, which no answer could be encoded with.
+    return Response(json.dumps(last["prediction"]), media_type="application/json")
 
 
 async def events(mode: str, asked: Asked) -> AsyncIterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The example app over real HTTP: every mode, messages as they come, and mistakes told as such."""
 
+import importlib
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from modplural import CommunityLM, CommunityPool, Distributional, Overton, Steerable, local_lm
+from modplural import CommunityLM, CommunityPool, Distributional, Overton, Steerable, fake_lm, local_lm
 from modplural.optimizers.versions import promote, register
 
 ROOT = Path(__file__).parents[2]
@@ -75,11 +76,28 @@ def test_every_mode_answers_and_streams(served: httpx.Client) -> None:
     for path, body, status, said in [
         ("/overton", {"query": " "}, 422, "query is empty"),
         ("/steerable", {"query": "is it?"}, 422, "needs attribute"),
+        ("/overton", {"query": "is it \ud83d?"}, 422, "query: 'is it \\\\ud83d?' is no Unicode text"),
+        ("/overton", {"query": "is it?", "optionz": ["yes", "no"]}, 422, "optionz"),
         ("/oracle", {"query": "is it?"}, 404, "there is overton, steerable, distributional"),
     ]:
-        refused = served.post(path, json=body)
+        refused = served.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
         assert refused.status_code == status
         assert said in refused.text
+
+
+async def test_half_a_character_that_an_lm_says_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = fake_lm({"": "It is fair \ud83d"})
+    program = Overton(lm, CommunityPool([CommunityLM("care", lm)]))
+    monkeypatch.setenv("MODPLURAL_APP", "saved")
+    monkeypatch.setattr("modplural.load", lambda _: program)
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    transport = httpx.ASGITransport(importlib.import_module("app").app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.post("/overton", json={"query": "is it fair?"})
+        stream = await client.post("/overton?stream=true", json={"query": "is it fair?"})
+    assert answer.status_code == 200
+    assert answer.json()["response"] == "It is fair \ud83d"
+    assert json.loads(stream.text.splitlines()[-1]) == {"prediction": answer.json()}
 
 
 def test_the_example_stays_short() -> None:

@@ -27,6 +27,13 @@ def test_a_question_keeps_what_was_asked() -> None:
         (("q", None, ["yes", " "]), ValueError, "options[1] is empty"),
         (("q", None, ["yes", 2]), TypeError, "options[1] must be a text, not int (2)"),
         (("\u200b\u3164",), ValueError, "query is empty"),
+        (
+            ("is it \ud83d?",),
+            ValueError,
+            r"query: 'is it \ud83d?' is no Unicode text, because of U+D83D at character 7",
+        ),
+        (("q", "\udc80"), ValueError, "attribute: "),
+        (("q", None, ["yes", "\ud800"]), ValueError, "options[1]: "),
         (("q", None, ["yes", "\u2060"]), ValueError, "options[1] is empty"),
         (("q", None, ["yes", "no", "ye\u200bs"]), ValueError, "options are not distinct: ['yes'] occur more than once"),
         (("q", None, ["yes", "\uff59\uff45\uff53"]), ValueError, "options are not distinct: ['yes']"),

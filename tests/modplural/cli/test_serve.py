@@ -58,7 +58,7 @@ def address_in(process: subprocess.Popen[str]) -> str:
 
 
 def ask(address: str, body: Any) -> httpx.Response:
-    return httpx.post(address, json=body, timeout=60)
+    return httpx.post(address, content=json.dumps(body), headers={"Content-Type": "application/json"}, timeout=60)
 
 
 @pytest.mark.slow
@@ -71,6 +71,7 @@ def test_a_version_answers_in_order_and_ends_by_ctrl_c(program: Overton) -> None
             ({"query": " "}, "inputs[0]: query is empty"),
             ({"query": "is it?", "options": ["yes", "no"]}, "inputs[0]: overton takes no options"),
             ({"question": "is it?"}, "query"),
+            ({"query": "is it \ud83d?"}, "inputs[0]: query: 'is it \\ud83d?' is no Unicode text"),
         ]:
             refused = ask(address, {"inputs": [question]})
             assert refused.status_code == 400
