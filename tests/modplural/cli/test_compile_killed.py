@@ -1,6 +1,7 @@
 """A compilation that is stopped in whatever way ends, by the same command, as one that was left alone."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,9 +18,10 @@ from modplural.optimizers.tracking import tracking_client
 from modplural.optimizers.versions import versions
 
 SCRIPT = """
-import math, sys
+import math, os, time
 import modplural.cli
 from modplural.data import load_task
+from modplural.optimizers.compilation.trials import TrialLog
 from modplural.programs import building, lms, saving
 from modplural.programs.engines.fake import fake_lm
 
@@ -31,9 +33,16 @@ def likelihood(prompt, continuation):
     return math.log(0.3 + 0.4 * gold.get(continuation.strip(), 0.5))  # right, and far too unsure
 
 def build(config):
-    # Delays bound the speed: on no machine is it done before the last kill.
-    return fake_lm({"": "Kindness."}, likelihood, name=config.model, cache=True, delays={"": 0.05})
+    return fake_lm({"": "Kindness."}, likelihood, name=config.model, cache=True)
 
+write = TrialLog.write
+
+def write_and_wait(log):
+    write(log)
+    if len(log.trials) >= float(os.environ["WAITS_AT"]):
+        time.sleep(300)  # until it is stopped: on no machine is it done before
+
+TrialLog.write = write_and_wait
 for module in (building, lms, saving):
     module.build_lm = build
 modplural.cli.main()
@@ -51,8 +60,9 @@ def command(output: str, pool: Path) -> list[str]:
     ]
 
 
-def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "DSPY_CACHEDIR": str(folder / "cache")}
+def start(arguments: list[str], folder: Path, waits_at: float = math.inf) -> subprocess.Popen[str]:
+    """Begin the compilation, or go on with it; it waits to be stopped when so many trials are on disk."""
+    environment = {**os.environ, "DSPY_CACHEDIR": str(folder / "cache"), "WAITS_AT": str(waits_at)}
     return subprocess.Popen(
         arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -90,7 +100,7 @@ def compilations() -> list[Any]:
 
 def stopped(moment: int, how: signal.Signals, pool: Path, folder: Path) -> str:
     """Begin the compilation, or go on with it, and stop it when so many trials are there; what it said."""
-    process = start(command("stopped", pool), folder)
+    process = start(command("stopped", pool), folder, moment)
     began = time.monotonic()
     while trials(folder / "stopped") < moment:
         assert process.poll() is None, process.communicate()[1]
