@@ -4,10 +4,12 @@ A figure is over what was answered; how much was is a figure of its own, so that
 cannot hide it. This file must not know terminals.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dspy
 
@@ -20,6 +22,9 @@ JUDGED = "overton-judge"
 """The task whose metric is a comparison itself."""
 
 ANSWERED = "share answered"
+
+_DIGITS = 6
+"""To how many places of a decimal numbers are the same."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def _comparable(
 def _keyed(scored: ScoredFile) -> dict[tuple[str, int], float]:
     """Score by what a record asks and holds as gold; of records that are the same, the first, the second and so on.
 
-    The prompt is no part of it: tools word their own.
+    The prompt is no part of it: tools word their own. Nor is it told apart how a number is written.
     """
     seen: dict[str, int] = defaultdict(int)
     keyed: dict[tuple[str, int], float] = {}
@@ -156,4 +161,12 @@ def _keyed(scored: ScoredFile) -> dict[tuple[str, int], float]:
 
 
 def _content(record: Record) -> str:
-    return record.model_dump_json(exclude={"input"})
+    kept = record.model_dump(exclude={"input"}) | {"id": str(record.id)}
+    return json.dumps({name: _rounded(value) for name, value in kept.items()}, sort_keys=True)
+
+
+def _rounded(value: Any) -> Any:
+    """A value whose numbers are what is left of them in 32 bits."""
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, _DIGITS) if isinstance(value, float) else value

@@ -24,13 +24,23 @@ _WORDS = {"support": "A", "supports": "A", "oppose": "B", "opposes": "B", "eithe
 """Letter by what the dataset calls it, in the question and in the label."""
 
 _WORD = rf"(?:{'|'.join(_WORDS)})\b"
-_OPENING = r"[\s(\[\"'*_`]*"
-_CLOSED = rf"(?=\s*$|[.,:;)\]\"'*_`]+(?!\w)|\s*\n|\s+[-–—(]|\(|(?:[.:)\]]\s*|\s+)(?i:{_WORD}))"  # noqa: RUF001
+_OPENING = r"[\s(\[\"'*_`<]*"
+_CLOSED = rf"(?=\s*$|[.,:;)\]\"'*_`<]+(?!\w)|\s*\n|\s+[-–—(]|\(|(?:[.:)\]]\s*|\s+)(?i:{_WORD}))"  # noqa: RUF001
+_ENDED = r"(?=[\"'*_`)\]]*(?:[.;:<](?!\w)|\s*$|\s*\n))"
 _LETTER = rf"(?P<letter>[ABC]){_CLOSED}"
-_LINE = re.compile(rf"^{_OPENING}{_LETTER}", re.MULTILINE)
-_CUE = re.compile(rf"(?i:\b(?:answer|choice|label|option)\b[\W_]*(?:is\b[\W_]*)?(?:option\b[\W_]*)?){_LETTER}")
+_LISTED = rf"(?P<letter>[abc])(?=[.:)]\s*(?i:{_WORD}))"
+_CALLED = rf"(?P<word>(?i:{_WORD})){_ENDED}"
+_CUED = r"(?i:\b(?:answer|choice|label|option)\b[\W_]*(?:is\b[\W_]*)?(?:option\b[\W_]*)?)"
+_LETTERS = [
+    re.compile(rf"^{_OPENING}{_LETTER}", re.MULTILINE),
+    re.compile(rf"^{_OPENING}{_LISTED}", re.MULTILINE),
+    re.compile(_CUED + _LETTER),
+    re.compile(_CUED + _LISTED),
+]
+_CALLS = [re.compile(rf"\A{_OPENING}{_CALLED}"), re.compile(_CUED + _CALLED)]
 _ALONE = re.compile(r"(?<![\w'’])(?P<letter>[BC](?![\w'’])|A(?![\w'’]|\s+[a-z]))")  # noqa: RUF001
 """A letter that is a word; not the article."""
+_NEXT = re.compile(rf"[\W_]*({_WORD})", re.IGNORECASE)
 
 
 class UnreadableAnswerError(ValueError):
@@ -79,31 +89,47 @@ def read_letter(text: str) -> str:
     """Read which option a text answers with.
 
     A letter answers where it is all there is, begins a line as a list's letter does, or follows "answer", "choice",
-    "label" or "option", and nothing but white space, punctuation or its own option comes next. A letter inside a word
-    and the article are no letters. A text that is an option's own word answers as well.
+    "label" or "option", and nothing but white space, punctuation or its own option comes next. An option's own word
+    answers as well where it is all there is, or a sentence of its own at the beginning or after such a word. A letter
+    inside a word and the article are no letters.
 
     Returns:
         `A`, `B` or `C`.
 
     Raises:
-        UnreadableAnswerError: No letter answers, or several letters are named, or a letter with another one's option.
+        UnreadableAnswerError: Nothing answers, or several options do, or a letter is named with another one's option,
+            or further letters are named where no option's word says which of them answers.
     """
     bare = text.strip().strip("()[].:;,\"'*_` \n").casefold()
     if whole := _WORDS.get(bare) or {letter.casefold(): letter for letter in OPTIONS}.get(bare):
         return whole
-    matches = [*_LINE.finditer(text), *_CUE.finditer(text)]
-    answered = {match["letter"] for match in matches}
-    named = answered | {match["letter"] for match in _ALONE.finditer(text)}
+    lettered = [
+        (match["letter"].upper(), _word_after(text, match)) for pattern in _LETTERS for match in pattern.finditer(text)
+    ]
+    called = {_WORDS[match["word"].casefold()] for pattern in _CALLS for match in pattern.finditer(text)}
+    answered = {letter for letter, _ in lettered} | called
     if not answered:
         raise UnreadableAnswerError(f"no option's letter answers in {_short(text)}")
+    certain = called or any(word and _WORDS[word.casefold()] == letter for letter, word in lettered)
+    named = answered | _named(text, with_word=bool(certain))
     if len(named) > 1:
         raise UnreadableAnswerError(f"several letters are named, {', '.join(sorted(named))}, in {_short(text)}")
-    (letter,) = answered
-    for match in matches:
-        worded = re.match(rf"[\W_]*({_WORD})", text[match.end() :], re.IGNORECASE)
-        if worded and _WORDS[worded[1].casefold()] != letter:
-            raise UnreadableAnswerError(f"{letter} is not {worded[1]!r}, in {_short(text)}")
-    return letter
+    for letter, word in lettered:
+        if word and _WORDS[word.casefold()] != letter:
+            raise UnreadableAnswerError(f"{letter} is not {word!r}, in {_short(text)}")
+    return answered.pop()
+
+
+def _word_after(text: str, match: re.Match[str]) -> str | None:
+    """The option's word that comes next to a letter."""
+    found = _NEXT.match(text, match.end("letter"))
+    return found and found[1]
+
+
+def _named(text: str, *, with_word: bool) -> set[str]:
+    """The letters in a text; only those that are named with their own option, where that is asked."""
+    named = ((match["letter"], _word_after(text, match)) for match in _ALONE.finditer(text))
+    return {letter for letter, word in named if not with_word or (word and _WORDS[word.casefold()] == letter)}
 
 
 def _read_text(record: Record, written: Any) -> dspy.Prediction:

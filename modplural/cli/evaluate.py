@@ -166,6 +166,13 @@ class _Kept:
     report: Path | None
     track: bool
 
+    def check(self, job: _Job) -> None:
+        """Find out that reports cannot be made before all LMs are asked."""
+        from ..optimizers.evaluation import check_scorer
+
+        if (self.report or self.track) and any(plan.records.task.mode == "overton" for plan in job.plans):
+            check_scorer(job.scorer)
+
     def keep(self, found: Evaluation, job: _Job, tracked: TrackedRun | None) -> list[str]:
         """Write answers and reports, log all of it to the run, and say where."""
         from ..optimizers.evaluation import export
@@ -224,6 +231,7 @@ def _evaluated(terminal: Terminal, job: _Job, kept: _Kept) -> Evaluation:
     from ..optimizers import RunUsageError
 
     try:
+        kept.check(job)
         with _run(job) if kept.track else nullcontext() as tracked:
             found = job.run(terminal, tracked)
             said = kept.keep(found, job, tracked)  # before anything is shown, which a closed pipe would end

@@ -1,6 +1,6 @@
 """Evaluating methods on the six tasks: every result kept as it comes, scored, and compared on the same records."""
 
-from .evaluate import RESULT, STORE, WORKERS, evaluate, keeping_scores
+from .evaluate import RESULT, STORE, WORKERS, check_scorer, evaluate, keeping_scores
 from .exporting import export
 from .methods import METHODS, MODULAR, REFERENCE, make_methods
 from .result import EvaluatedRow, EvaluatedTask, Evaluation, MethodFigures, PairedComparison
@@ -26,6 +26,7 @@ __all__ = [
     "Progress",
     "Spent",
     "Watch",
+    "check_scorer",
     "drawn_records",
     "evaluate",
     "export",

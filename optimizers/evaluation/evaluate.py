@@ -71,7 +71,7 @@ def evaluate(
     folder, listen = Path(folder), on_progress or _ignore
     scorer = scorer or EmbeddingScorer()
     if any(plan.task == COVERED for plan in plans):
-        _check_scorer(scorer)
+        check_scorer(scorer)
     folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder / STORE), Store(folder / STORE) as store:
         for plan in plans:
@@ -151,8 +151,13 @@ def _check(plans: Sequence[Plan], workers: int, judge: PairwiseJudge | None, ref
             _check_method(plan, method)
 
 
-def _check_scorer(scorer: Scorer) -> None:
-    """Score something, or it would be found out after all LMs were asked that it cannot."""
+def check_scorer(scorer: Scorer) -> None:
+    """Score something, or it would be found out after all LMs were asked that it cannot.
+
+    Raises:
+        RunUsageError: The scorer's model is not here and cannot be fetched.
+        MissingExtraError: The scorer needs what is not installed.
+    """
     try:
         scorer.score(["It loads."], ["It loads."])
     except OSError as error:

@@ -108,6 +108,19 @@ def test_a_comparison_pairs_records_by_what_they_say(tmp_path: Path) -> None:
     assert (found.only_first, found.only_second) == (1, 1)
 
 
+def test_records_pair_however_their_numbers_are_written(tmp_path: Path) -> None:
+    ours = [scenario(number, [0.7, 0.3], [0.5, 0.5]) | {"attribute": "high_ambiguity"} for number in range(3)]
+    written = [float(np.float32(0.7)), float(np.float32(0.3))]
+    theirs = [{**one, "id": str(one["id"]), "gold_distribution": written} for one in ours]
+    first, second = (
+        score_file(write(tmp_path / name, *records)) for name, records in (("a.json", ours), ("b.json", theirs))
+    )
+    assert compare_files(first, second).comparison.n == 3
+    other = [{**one, "gold_distribution": [0.6, 0.4]} for one in ours]
+    with pytest.raises(ValueError, match="no record in common"):
+        compare_files(first, score_file(write(tmp_path / "c.json", *other)))
+
+
 def test_records_that_are_the_same_pair_in_order(tmp_path: Path) -> None:
     first = score_file(write(tmp_path / "a.json", stance(0, "A", "A"), stance(0, "A", "B")))
     second = score_file(write(tmp_path / "b.json", stance(0, "A", "A"), stance(0, "A", "A")))

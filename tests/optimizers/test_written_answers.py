@@ -47,6 +47,17 @@ def answered(tmp_path: Path, record: dict[str, Any], key: str, *values: object) 
         ("Opposes", "B"),
         ("Either.", "C"),
         ("Being fair matters here.\nAnswer: C", "C"),
+        ("A) Supports\n\nExplanation: B is wrong.", "A"),
+        ("B) Opposes\n\nExplanation: A) is wrong.", "B"),
+        ("Answer: Support", "A"),
+        ("Answer: **Opposes**.", "B"),
+        ("The label is either.", "C"),
+        ("Support. Because it is kind.", "A"),
+        ("Opposes\n\nIt is unkind.", "B"),
+        ("a. support", "A"),
+        ("b) Opposes, for it is unkind.", "B"),
+        ("<answer>B</answer>", "B"),
+        ("<answer>Either</answer>", "C"),
     ],
 )
 def test_a_letter_that_answers_is_read(text: str, letter: str) -> None:
@@ -72,6 +83,13 @@ def test_a_letter_that_answers_is_read(text: str, letter: str) -> None:
         ("Answer: B\nQuestion: another\nAnswer: A", "several letters"),
         ("A. Opposes", "A is not 'Opposes'"),
         ("Answer: B (Support)", "B is not 'Support'"),
+        ("Either way, A lie harms trust.", "no option's letter"),
+        ("Answer: support or oppose", "no option's letter"),
+        ("Answer: Support. Answer: Oppose.", "several letters"),
+        ("Support. The answer is B.", "several letters"),
+        ("a. support\nb. oppose", "several letters"),
+        ("a. oppose", "A is not 'oppose'"),
+        ("Answer: A, and B", "several letters"),
     ],
 )
 def test_what_does_not_tell_is_not_guessed(text: str, why: str) -> None:

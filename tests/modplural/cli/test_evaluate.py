@@ -260,6 +260,10 @@ def test_a_run_has_reports_where_nobody_else_wants_them(evaluate: Run, store: Pa
         (("--task", ","), "no name in ','"),
         (("--task", TASK, "--scorer", "best"), "unknown scorer 'best'; the scorers are embedding"),
         (("--task", "overton-vk", "--scorer", "nli:/tmp/none"), "nli:/tmp/none cannot score: "),
+        (
+            ("--task", "overton-judge", "--judge", "base", "--scorer", "nli:/tmp/none", "--report", "r"),
+            "nli:/tmp/none cannot score: ",
+        ),
         (("--task", TASK, "--against", "best"), "--against is 'best'; it is one of the methods, vanilla, prompted"),
         (("--task", TASK, "--traces", "0.5"), "it needs --track"),
         (("--task", TASK, "--synthesis", "refine"), "synthesizes nothing"),
