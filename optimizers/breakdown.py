@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import dspy
-
+from ..data.drawing import part_of
 from .metrics import Figure, TaskMetric, mean_figure
 from .metrics.task_metric import Examples
 
@@ -23,12 +22,6 @@ class Extremes:
     worst: Mapping[str, Figure]
     best: Mapping[str, Figure]
     small: int
-
-
-def part_of(example: dspy.Example) -> str | None:
-    """The population that an example is about; None where it is about nobody in particular."""
-    part = example.get("group") or example.get("attribute")
-    return None if part is None else str(part)
 
 
 def breakdown(metric: TaskMetric, examples: Examples, rows: Sequence[float]) -> dict[str, Figure]:

@@ -7,7 +7,6 @@ it must not know programs.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import dspy
 
 from ...data import Record, RecordFile, load_task, split_records
+from ...data.drawing import drawn
 from ...data.splits import normalised, situation
 from ..answering import record_digest
 from ..journal import RunUsageError
@@ -119,8 +119,6 @@ def _load(task: str, data: RecordFile | str | Path | None) -> RecordFile:
 
 
 def _part(name: str, digest: str, whole: RecordFile, records: Iterable[Record], limit: int | None, seed: int) -> Part:
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; it is a number of records, 1 or more")
     asked = [record for record in records if record.settled() is None]
     if not asked:
         if name == UNSEEN:
@@ -128,7 +126,6 @@ def _part(name: str, digest: str, whole: RecordFile, records: Iterable[Record], 
         raise RunUsageError(
             f"{whole.path} has no record for {name}, which compiling cannot do without; give more records"
         )
-    if limit is not None and limit < len(asked):
-        places = random.Random(seed).sample(range(len(asked)), limit)
-        asked = [asked[place] for place in sorted(places)]
+    if limit is not None:
+        asked = [asked[place] for place in drawn(asked, limit, seed)]
     return Part(name, digest, str(whole.path), [one.example() for one in asked], [record_digest(one) for one in asked])

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import dspy
 
-from ..breakdown import breakdown, part_of
+from ...data.drawing import part_of
+from ..breakdown import breakdown
 from ..faithfulness import DEFAULT_THRESHOLDS, Faithfulness, Thresholds, faithfulness
 from ..faithfulness_table import FaithfulnessTable, faithfulness_table
 from ..metrics import Figure, Scorer, mean_figure, metric_for, value_coverage

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from random import Random
 from typing import Any, NamedTuple
 
 import dspy
 
 from ...data import Record, RecordFile
+from ...data.drawing import drawn
 from ..answering import record_digest
 from ..fingerprint import fingerprint
 
@@ -106,10 +106,8 @@ def drawn_records(records: RecordFile, limit: int, seed: int = 0) -> RecordFile:
     Raises:
         ValueError: The limit is less than 1.
     """
-    if limit < 1:
-        raise ValueError(f"limit is {limit}; it is a number of records, 1 or more")
-    order = Random(seed).sample(sorted(records.records), len(records.records))
-    kept = sorted(order[:limit])
+    indices = sorted(records.records)
+    kept = [indices[place] for place in drawn([records.records[index] for index in indices], limit, seed)]
     found = {place: records.records[index] for place, index in enumerate(kept)}
     return replace(records, rows=tuple(records.rows[index] for index in kept), records=found)
 
