@@ -18,7 +18,7 @@ from modplural.optimizers.tracking import tracking_client
 from modplural.optimizers.versions import versions
 
 SCRIPT = """
-import math, os, time
+import math, os, signal, time
 import modplural.cli
 from modplural.data import load_task
 from modplural.optimizers.compilation.trials import TrialLog
@@ -34,6 +34,8 @@ def likelihood(prompt, continuation):
 
 def build(config):
     return fake_lm({"": "Kindness."}, likelihood, name=config.model, cache=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 
 write = TrialLog.write
 
