@@ -11,9 +11,12 @@ import typer
 
 from .adjusting import Changes, adjust
 from .compiled import register_compiled, show_report
+from .evaluation_plans import make_judge, make_scorer
 from .mlflow_log import quiet_mlflow
+from .named_lms import BASE, named_lm
 from .options import (
     DEFAULT_POOL,
+    BaselineName,
     MeasureOption,
     ModeName,
     PoolOption,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import dspy
 
     from ..optimizers.compilation import Compiled, Estimate, Trial
+    from ..optimizers.metrics import PairwiseJudge, Scorer
     from ..programs.program import Program
 
 
@@ -56,7 +60,9 @@ class _Chosen(NamedTuple):
     seed: int
     output: Path
     threads: int | None
-    scorer: str | None
+    scorer: Scorer | None
+    judge: PairwiseJudge | None
+    baseline: Program | None
     unseen: str | None
     unseen_limit: int | None
     selection: str | None
@@ -79,7 +85,11 @@ def compile_program(
     max_calls: Annotated[int | None, typer.Option(min=1, help="Stop searching in time for so many LM calls.")] = None,
     prompt_lm: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A capable LM that writes instructions, for those that need one."),
+        typer.Option(
+            metavar="LM|FILE",
+            help="A capable LM that writes instructions, for those that need one: its id, a pool file whose base it is "
+            f"(with its address and key), or '{BASE}' for the base LLM.",
+        ),
     ] = None,
     pool: PoolOption = None,
     program: ProgramOption = None,
@@ -90,7 +100,15 @@ def compile_program(
         int | None, typer.Option(min=1, help="So many records of each part only, drawn by the seed.")
     ] = None,
     scorer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What scores value coverage, as for 'modplural score'.")
+        str | None, typer.Option(metavar="NAME", help="What scores value coverage, as for 'modplural evaluate'.")
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="LM|FILE", help="The LM that judges for overton-judge, named as for --prompt-lm."),
+    ] = None,
+    against: Annotated[
+        BaselineName | None,
+        typer.Option(help="Whose responses overton-judge compares with; prompted if not given."),
     ] = None,
     unseen: Annotated[
         str | None,
@@ -123,7 +141,11 @@ def compile_program(
         with checking():
             student = _student(mode, program, pool, seed)
             adjust(student, Changes(measure=measure, synthesis=synthesis))
-            lm = _prompt_lm(prompt_lm)
+            _check_judged(task, judge, against)
+            lm = None if prompt_lm is None else named_lm("--prompt-lm", prompt_lm, student.base)
+            scored = None if scorer is None else make_scorer(scorer, student.base)
+            judged = make_judge(judge, student.base)
+            baseline = None if against is None else _baseline(against, student)
             tracked = _tracked(terminal, track, register, promote, mode)
         chosen = _Chosen(
             task,
@@ -136,7 +158,9 @@ def compile_program(
             seed or 0,
             output,
             workers,
-            scorer,
+            scored,
+            judged,
+            baseline,
             unseen,
             unseen_limit,
             selection,
@@ -171,7 +195,6 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
     from ..optimizers import RunUsageError
     from ..optimizers.compilation import STATE, compile, stop_run
     from ..optimizers.compilation.bench import THREADS
-    from ..optimizers.scorer_names import scorer_named
 
     # A console of its own: while DSPy's optimizers run, what is printed to the process's streams is taken away.
     notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False)
@@ -202,7 +225,9 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
                     budget=chosen.budget,
                     max_calls=chosen.max_calls,
                     prompt_lm=chosen.prompt_lm,
-                    scorer=None if chosen.scorer is None else scorer_named(chosen.scorer),
+                    scorer=chosen.scorer,
+                    judge=chosen.judge,
+                    baseline=chosen.baseline,
                     limit=chosen.limit,
                     unseen=chosen.unseen,
                     unseen_limit=chosen.unseen_limit,
@@ -236,8 +261,23 @@ def _student(mode: ModeName, saved: Path | None, pool: str | None, seed: int | N
     return student
 
 
-def _prompt_lm(name: str | None) -> dspy.LM | None:
-    from ..programs.config import LMConfig
-    from ..programs.lms import build_lm
+def _check_judged(task: str, judge: str | None, against: str | None) -> None:
+    """See that responses are judged where the task is to judge them, and nowhere else."""
+    from ..optimizers.scoring import JUDGED
 
-    return None if name is None else build_lm(LMConfig(model=name))
+    if task == JUDGED and judge is None:
+        raise ValueError(
+            f"{JUDGED} compares responses with a baseline's, by an LM that judges; name the LM with --judge ('{BASE}'"
+            " is the base LLM), and the baseline with --against where it is not prompted"
+        )
+    if task != JUDGED and (judge or against) is not None:
+        raise ValueError(f"{task} compares no responses; leave out --judge and --against, which are for {JUDGED}")
+
+
+def _baseline(name: BaselineName, student: Program) -> Program:
+    """A baseline with the student's LMs."""
+    from ..optimizers.evaluation import make_methods
+    from ..programs.mode import Mode
+
+    assert isinstance(student, Mode), "what is compiled here is a mode"
+    return make_methods([name.value], "overton", student.base, student.pool)[name.value]

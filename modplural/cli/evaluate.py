@@ -14,7 +14,6 @@ import typer
 from .adjusting import Changes
 from .bars import TaskBars
 from .evaluation_plans import (
-    BASE,
     ChosenMethods,
     ChosenRecords,
     SplitName,
@@ -25,6 +24,7 @@ from .evaluation_plans import (
     opened,
 )
 from .mlflow_log import quiet_mlflow
+from .named_lms import BASE
 from .options import (
     AtLeastOption,
     MeasureOption,
@@ -114,13 +114,17 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What scores value coverage: embedding, nli or judge, and after a colon the model; "
-            f"'judge:{BASE}' is the base LLM. Embedding if not given.",
+            help="What scores value coverage: embedding, nli or judge, and after a colon the model, of a judge as for "
+            "--judge. Embedding if not given.",
         ),
     ] = None,
     judge: Annotated[
         str | None,
-        typer.Option(metavar="LM", help=f"The LM that judges for overton-judge; '{BASE}' is the base LLM."),
+        typer.Option(
+            metavar="LM|FILE",
+            help="The LM that judges for overton-judge: its id, a pool file whose base it is (with its address and "
+            f"key), or '{BASE}' for the base LLM.",
+        ),
     ] = None,
     export: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Gets the records with their answers, a file per method.")

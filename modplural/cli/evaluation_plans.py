@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .adjusting import Changes, adjust
+from .named_lms import named_lm
 from .options import DEFAULT_POOL, make_program
 from .session import WrongUsageError
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from ..programs.program import Program
 
 _logger = logging.getLogger(__name__)
-
-BASE = "base"
-"""What a judge is called that is the base LLM."""
 
 PROGRAM = "program"
 """What a saved program is called among the methods."""
@@ -115,9 +113,10 @@ def make_scorer(name: str | None, base: dspy.LM) -> Scorer:
     from ..optimizers.metrics import EmbeddingScorer, JudgeScorer
     from ..optimizers.scorer_names import scorer_named
 
-    if name == f"judge:{BASE}":
-        return JudgeScorer(base)
-    return EmbeddingScorer() if name is None else scorer_named(name)
+    if name is None:
+        return EmbeddingScorer()
+    kind, _, model = name.partition(":")
+    return JudgeScorer(named_lm("--scorer", model, base)) if kind == "judge" and model else scorer_named(name)
 
 
 def make_judge(name: str | None, base: dspy.LM) -> PairwiseJudge | None:
@@ -127,11 +126,8 @@ def make_judge(name: str | None, base: dspy.LM) -> PairwiseJudge | None:
         ValueError: There is no such LM, or it cannot be asked.
     """
     from ..optimizers.metrics import PairwiseJudge
-    from ..optimizers.scorer_names import judge_named
 
-    if name is None:
-        return None
-    return PairwiseJudge(base) if name == BASE else judge_named(f"judge:{name.removeprefix('judge:')}")
+    return None if name is None else PairwiseJudge(named_lm("--judge", name.removeprefix("judge:"), base))
 
 
 def _change(programs: Sequence[Program], changes: Changes) -> None:

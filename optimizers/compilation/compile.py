@@ -7,7 +7,7 @@ student is. The test records are scored once, at the end. This file knows argume
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,18 +16,20 @@ from typing import Any
 import dspy
 
 from ...data import RecordFile, find_task
+from ...programs.baselines import Prompted
 from ...programs.program import Program
 from ...programs.question import Question
 from ...programs.steerable import Steerable
 from ..answering import sole_writer
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
-from ..metrics import EmbeddingScorer, Scorer, TaskMetric, metric_for
+from ..metrics import EmbeddingScorer, PairwiseJudge, Scorer, TaskMetric, metric_for
 from .bench import THREADS
 from .budget import Budget
 from .estimate import Estimate
 from .job import PROGRAM, STATE, Compiled, Job, Told
 from .parts import Parts, Unseen, parts_of
+from .responses import Responses
 from .selection import selections
 from .strategies import strategies_named
 from .trials import Trial
@@ -48,6 +50,8 @@ def compile(
     max_calls: int | None = None,
     prompt_lm: dspy.LM | None = None,
     scorer: Scorer | None = None,
+    judge: PairwiseJudge | None = None,
+    baseline: Program | None = None,
     metric: TaskMetric | None = None,
     limit: int | None = None,
     unseen: RecordFile | str | Path | None = None,
@@ -74,6 +78,9 @@ def compile(
             do not count.
         prompt_lm: A capable LM that writes instructions, for the strategies that need or can use one.
         scorer: What scores value coverage; sentence embeddings where it is None.
+        judge: What compares responses, for `overton-judge`.
+        baseline: Whose responses they are compared with, for `overton-judge`; prompted, with the program's base LLM,
+            where it is None.
         metric: Another metric than the task's own.
         limit: So many examples of each part only, drawn by the seed.
         unseen: Records from elsewhere that are scored at the end as the test records are; those of situations that are
@@ -81,7 +88,7 @@ def compile(
         unseen_limit: So many of them only, drawn by the seed.
         selection: Of a steerable program, records of `overton-vk` on whose situations it is judged which message it
             selects, since each value's own explanation is known there; the sample where it is None.
-        seed: Of everything random.
+        seed: Of everything random, from 0 to 2**32 - 1.
         threads: Rows under way at the same time.
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
         track: Whether it becomes a run in MLflow, in the store that `MLFLOW_TRACKING_URI` names.
@@ -105,6 +112,8 @@ def compile(
     find_task(task)
     if not 0 <= traces <= 1:
         raise ValueError(f"traces is {traces}; it is a share of rows, from 0 to 1")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}; it is a number from 0 to 2**32 - 1, as the libraries that draw take it")
     if unseen is None and unseen_limit is not None:
         raise ValueError(f"unseen_limit is {unseen_limit}, and there are no unseen records to draw from; give both")
     parts = parts_of(task, data, limit, seed, None if unseen is None else Unseen(unseen, unseen_limit))
@@ -113,12 +122,15 @@ def compile(
         _check_saving(program)
     if metric is None:
         scorer = scorer or EmbeddingScorer()
-        metric = metric_for(task, scorer)
+        baseline = baseline or Prompted(program.base)
+        metric = metric_for(task, scorer, judge=judge, baseline=Responses(baseline, _queries(parts)))
     folder = None if output is None else Path(output)
     settings = {
         **_settings(program, parts, strategy, limits, prompt_lm, limit, seed),
         "metric": metric.primary,
         "scorer": None if scorer is None else scorer.name,
+        "judge": None if judge is None else judge.name,
+        "baseline": None if judge is None or baseline is None else _named(baseline),
         "selection": _selecting(program, selection),
     }
     share = traces if track else None
@@ -146,6 +158,15 @@ def _check_fit(program: Program, parts: Parts) -> None:
         question.fit(type(program).__name__, program.attribute_use, program.options_use)
     except ValueError as error:
         raise RunUsageError(f"{type(program).__name__} cannot be compiled for {parts.task}: {error}") from error
+
+
+def _named(baseline: Program) -> str:
+    return f"{type(baseline).__name__} {program_digest(baseline)}"
+
+
+def _queries(parts: Parts) -> Iterator[str]:
+    for part in (parts.train, parts.dev, *parts.scored_last):
+        yield from (example.query for example in part.examples)
 
 
 def _selecting(program: Program, selection: RecordFile | str | Path | None) -> str | None:

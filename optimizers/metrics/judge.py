@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import dspy
 import numpy as np
@@ -50,10 +51,11 @@ class JudgeScorer:
 
     def _judge(self, pairs: list[tuple[str, str]]) -> Sequence[float]:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="modplural-judge") as pool:
-            return list(pool.map(self._judge_one, pairs))
+            futures = [pool.submit(copy_context().run, self._judge_one, pair) for pair in pairs]
+            return [future.result() for future in futures]
 
     def _judge_one(self, pair: tuple[str, str]) -> float:
-        # The threads are new: what the judge says is no part of the trace of a program that is being compiled.
-        with dspy.context(lm=self.lm):
+        # What the judge says counts for whoever asks, and is no part of the trace of a program that is being compiled.
+        with dspy.context(lm=self.lm, trace=None):
             asked = self.choice(explanation=one_line(pair[0]), sentence=one_line(pair[1]), options=[YES, NO])
         return float(asked.probabilities[YES])

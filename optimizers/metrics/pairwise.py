@@ -6,6 +6,7 @@ beside every win rate (Zheng et al., NeurIPS 2023, arXiv 2306.05685, section 3.4
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import dspy
@@ -113,11 +114,12 @@ class PairwiseJudge:
 
     def _judge(self, shown: list[tuple[str, str, str]]) -> Sequence[float]:
         with ThreadPoolExecutor(2, thread_name_prefix="modplural-judge") as pool:
-            return list(pool.map(self._prefers_first, shown))
+            futures = [pool.submit(copy_context().run, self._prefers_first, one) for one in shown]
+            return [future.result() for future in futures]
 
     def _prefers_first(self, shown: tuple[str, str, str]) -> float:
         query, first, second = shown
-        # The threads are new: what the judge says is no part of the trace of a program that is being compiled.
-        with dspy.context(lm=self.lm):
+        # What the judge says counts for whoever asks, and is no part of the trace of a program that is being compiled.
+        with dspy.context(lm=self.lm, trace=None):
             asked = self.choice(query=query, first=first, second=second, options=[FIRST, SECOND])
         return float(asked.probabilities[FIRST])

@@ -93,6 +93,46 @@ def test_a_search_starts_from_the_measure_that_is_named(compile_mode: Run) -> No
     assert (refused.exit_code, "leave out --synthesis" in refused.stderr) == (2, True)
 
 
+@pytest.fixture
+def judged(compile_mode: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A compilation of Overton whose judge, the base LLM, prefers responses with kindness in them."""
+
+    def likelihood(prompt: str, continuation: str) -> float:
+        first, _, second = prompt.partition("First:")[2].partition("Second:")
+        asked, other = (first, second) if "\nThe first response" in second else (second, first)
+        agreed = 0.5 + 0.4 * (("Kindness" in asked) - ("Kindness" in other))
+        return math.log(agreed if continuation.strip() in ("Yes", "Good", "True") else 1 - agreed)
+
+    monkeypatch.setattr(conftest, "likelihood", likelihood)
+    return partial(compile_mode, "--task", "overton-judge", "--limit", 10, mode="overton", strategy="synthesis")
+
+
+def test_a_mode_is_compiled_to_win(judged: Run, tmp_path: Path) -> None:
+    result = judged("--judge", "base")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((tmp_path / "compiled" / REPORT).read_bytes())
+    assert report["kept"]
+    assert report["scorer"].startswith("judge:fake/openai/base:")
+    figures = [report["test"][place]["win score"]["value"] for place in ("before", "after")]
+    assert figures == [0.5, 1.0]
+    refused = judged("--judge", "base", "--against", "mixture_of_experts")
+    assert refused.exit_code == 2
+    assert "belongs to another compilation: baseline was Prompted " in refused.stderr
+    assert ", is MixtureOfExperts " in refused.stderr
+
+
+def test_the_base_of_a_pool_file_writes_and_judges(judged: Run, fakes: dict[str, dspy.LM], tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(conftest.POOL.replace("openai/base", "openai/capable"))
+    fixed = ("--judge", other, "--prompt-lm", other, "--strategy", "instructions", "--limit", 6)
+    result = judged(*fixed)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((tmp_path / "compiled" / REPORT).read_bytes())
+    assert report["scorer"].startswith("judge:fake/openai/capable:")
+    assert report["settings"]["prompt LM"] == "fake/openai/capable"
+    assert report["tokens"]["fake/openai/capable"]["calls"] > 0
+
+
 def test_a_version_is_registered_with_its_scores_once(better: Run, run: Run, tmp_path: Path) -> None:
     result = better("--register", "moral", "--promote")
     assert result.exit_code == 0, result.stderr
@@ -205,6 +245,14 @@ def test_unseen_records_and_baselines_are_shown(compile_mode: Run, tmp_path: Pat
         (("--max-calls", "3"), "max_calls is 3, and the scores before and after alone take about"),
         (("--unseen", "nowhere.json"), "nowhere.json"),
         (("--unseen-limit", "3"), "there are no unseen records to draw from"),
+        (("--prompt-lm", ""), "Error: --prompt-lm: '' names no provider; write local/"),
+        (("--prompt-lm", "hosted_vllm/big"), "--prompt-lm: 'hosted_vllm/big' is on a server of your own"),
+        (("--prompt-lm", "none.yaml"), "none.yaml: no such pool file"),
+        (("--judge", "base"), "distributional-moralchoice compares no responses; leave out --judge and --against"),
+        (("--against", "vanilla"), "distributional-moralchoice compares no responses; leave out --judge and --against"),
+        (("--task", "overton-judge"), "by an LM that judges; name the LM with --judge ('base' is the base LLM)"),
+        (("--task", "overton-judge", "--judge", "hosted_vllm/big"), "--judge: 'hosted_vllm/big' is on a server"),
+        (("--scorer", "judge:hosted_vllm/big"), "--scorer: 'hosted_vllm/big' is on a server"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_spent(compile_mode: Run, arguments: tuple[str, ...], why: str) -> None:

@@ -123,3 +123,13 @@ def test_position_bias_is_counted_by_place() -> None:
     )
     assert (bias.first, bias.second, bias.total) == (0.4, 0.2, pytest.approx(0.6))
     assert math.isnan(position_bias([]).total)
+
+
+def test_what_judges_are_asked_counts_for_whoever_asks(yes_to_care: dspy.LM) -> None:
+    judge, lm = pairwise_judge("everyone")
+    with dspy.track_usage() as tracker, dspy.context(trace=[]):
+        judge.compare("May I?", "everyone counts", "only me")
+        JudgeScorer(yes_to_care, "letters").score(["kindness", "duty"], ["people care."])
+        assert dspy.settings.trace == []
+    counted = [len(entries) for entries in tracker.usage_data.values()]
+    assert sum(counted) == asks(lm) + asks(yes_to_care) > 0
