@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,14 @@ class AdapterFolder:
     def held(self) -> Iterator[None]:
         """Keep every other training from this folder, whatever its settings, and see that it is still free.
 
+        Folders above it are made for that; those that are empty in the end are removed again.
+
         Raises:
             TrainingError: Another process trains this adapter.
             FileExistsError: As `check` says.
         """
         file = self.path.with_name(f".{self.path.name}.training.lock")
+        made = [folder for folder in self.path.parents if not folder.exists()]
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file, timeout=0)
         try:
@@ -76,6 +79,9 @@ class AdapterFolder:
         finally:
             file.unlink(missing_ok=True)  # while it is held: afterwards it may be somebody else's
             lock.release()
+            with suppress(OSError):  # what is in one is to stay
+                for folder in made:
+                    folder.rmdir()
 
     def work(self, facts: Mapping[str, Any]) -> Path:
         """The folder beside it for what the training of these facts has not finished."""

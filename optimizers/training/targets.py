@@ -37,6 +37,9 @@ def choose_targets(model: Any, named: Sequence[str] | None) -> tuple[str, ...]:
             that adapters are commonly made for, where the model has all of them, and else all its linear layers but
             the output head: a part of the five would be an arbitrary part of the model.
 
+    Returns:
+        Each name once, in the model's order, so that it does not matter in which order they were named.
+
     Raises:
         TargetsError: No linear layer but the head has one of the names.
         WeightsError: The model has no linear layers that could be adapted.
@@ -50,10 +53,14 @@ def choose_targets(model: Any, named: Sequence[str] | None) -> tuple[str, ...]:
         )
     if named is None:
         return _USUAL if set(_USUAL) <= set(known) else known
+    places = {
+        name: [place for place, layer in enumerate(layers) if f".{layer}".endswith(f".{name}")]
+        for name in sorted(named)  # of two names for the same layers, one always comes first
+    }
     for name in named:
-        if not any(f".{layer}".endswith(f".{name}") for layer in layers):
+        if not places[name]:
             raise TargetsError(f"the base has no linear layer {name!r} to adapt; it has {', '.join(known)}")
-    return tuple(named)
+    return tuple(sorted(places, key=places.__getitem__))
 
 
 def _linear_layers(model: Any) -> list[str]:

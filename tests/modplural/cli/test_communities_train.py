@@ -216,6 +216,21 @@ def test_what_cannot_be_trained_is_wrong_usage(
     assert tracking_client().get_experiment_by_name(EXPERIMENT) is None
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_base_that_cannot_be_used_leaves_nothing_behind(
+    run: Run, tiny_model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
+    config = json.loads((base / "config.json").read_text())
+    config["rope_parameters"] |= {"rope_type": "dynamic", "factor": 2.0}
+    (base / "config.json").write_text(json.dumps(config))
+    before = set(tmp_path.iterdir())
+    result = run(*arguments(base, corpus))
+    assert result.exit_code == 2, result.stderr
+    assert "does not run models whose rope type is 'dynamic'" in result.stderr
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_bad_lines_of_a_corpus_are_named(run: Run, tiny_model: Path, corpus: Path) -> None:
     lines = corpus.read_text().splitlines()
     corpus.write_text("\n".join([*lines[:2], "{", '{"query": "a"}', "[" * 100_000, *lines[2:]]))

@@ -32,6 +32,20 @@ def test_only_one_holds_it_and_nothing_is_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_above_it_stay_only_where_something_is_in_them(tmp_path: Path) -> None:
+    folder = AdapterFolder(tmp_path / "adapters" / "old" / "fair", False)
+    with pytest.raises(ValueError), folder.held():
+        raise ValueError("a base that cannot be used")
+    assert list(tmp_path.iterdir()) == []
+    with folder.held():
+        (tmp_path / "adapters" / "mine").touch()
+    assert [path.name for path in (tmp_path / "adapters").iterdir()] == ["mine"]
+    folder.path.parent.mkdir()
+    with folder.held():
+        pass
+    assert folder.path.parent.is_dir(), "it was there before"
+
+
 def test_another_ones_lock_file_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".fair.training.lock").touch()  # as a killed training leaves it
     with AdapterFolder(tmp_path / "fair", False).held():

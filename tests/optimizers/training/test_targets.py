@@ -42,6 +42,22 @@ def test_layers_that_are_named_are_taken(named: tuple[str, ...], tmp_path: Path)
     assert find_targets(tmp_path, named) == named
 
 
+@pytest.mark.parametrize(
+    ("named", "adapted"),
+    [
+        (("gate_proj", "self_attn.q_proj"), ("self_attn.q_proj", "gate_proj")),
+        (("down_proj", "up_proj", "o_proj", "v_proj", "q_proj"), None),
+        (("v_proj", "q_proj", "v_proj"), ("q_proj", "v_proj")),
+        (("self_attn.q_proj", "q_proj"), ("q_proj", "self_attn.q_proj")),
+    ],
+)
+def test_the_order_in_which_layers_are_named_does_not_matter(
+    named: tuple[str, ...], adapted: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    LLAMA.save_pretrained(tmp_path)
+    assert find_targets(tmp_path, named) == find_targets(tmp_path, named[::-1]) == find_targets(tmp_path, adapted)
+
+
 @pytest.mark.parametrize("name", ["q_proj", "proj", "lm_head", "embed_tokens", ""])
 def test_one_layer_that_is_not_there_is_refused_among_others(name: str, tmp_path: Path) -> None:
     PHI.save_pretrained(tmp_path)

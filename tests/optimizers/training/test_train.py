@@ -118,6 +118,22 @@ def test_an_interrupted_training_goes_on_and_ends_alike(tiny_model: Path, tmp_pa
     assert all(whole[key].equal(parted[key]) for key in whole)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_goes_on_in_whatever_order_its_layers_are_named(tiny_model: Path) -> None:
+    stopped(tiny_model, "fair", 12)
+    steps: list[int] = []
+    train_community(
+        "fair",
+        CORPUS,
+        base=f"local/{tiny_model}",
+        output="fair",
+        settings=SETTINGS.model_copy(update={"targets": ("v_proj", "q_proj", "v_proj")}),
+        device="cpu",
+        on_progress=lambda progress: steps.append(progress.step),
+    )
+    assert steps == [11, 12, 13, 14, 15]
+
+
 def stopped(tiny_model: Path, output: str, step: int) -> Path:
     """The folder of the checkpoints of a training that was stopped at a step."""
 
