@@ -19,6 +19,9 @@ from .report import PartReport
 from .selection import QUESTIONS, selecting_like, selection_part
 from .verdict import LEVEL, Proof, differs, lead, refusal
 
+LOOKS = (25, QUESTIONS)
+"""Questions after which it is looked whether a way to select is proved to be better: a large lead is seen early."""
+
 
 class Judged(NamedTuple):
     """What becomes of a winner.
@@ -64,7 +67,7 @@ def _selecting(bench: Bench, dev: Part, student: Program, winner: Program, befor
     candidate = selecting_like(student, winner)
     if candidate is None or not isinstance(student, Steerable):
         return None
-    selection, by_chance = selection_part(bench, "dev", student, candidate)
+    selection, by_chance = selection_part(bench, "dev", student, candidate, LOOKS)
     if by_chance > LEVEL:
         return None
     after = bench.answer(candidate, dev.examples)

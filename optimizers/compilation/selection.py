@@ -31,7 +31,7 @@ from ..journal import RunUsageError
 from ..metrics import compare, mean_figure
 from .bench import Bench
 from .report import SELECTION, PartReport
-from .verdict import chance
+from .verdict import LEVEL, chance
 
 _EXPLAINED = "overton-vk"
 
@@ -106,7 +106,9 @@ def selecting_like(student: Program, winner: Program) -> Steerable | None:
     return found if found.select.dump_state() != student.select.dump_state() else None
 
 
-def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable) -> tuple[PartReport, float]:
+def selection_part(
+    bench: Bench, split: str, before: Steerable, after: Steerable, looks: Sequence[int] = (QUESTIONS,)
+) -> tuple[PartReport, float]:
     """How two programs select on the situations of a part, and how likely by chance such a lead is.
 
     Args:
@@ -114,13 +116,31 @@ def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable
         split: `dev` or `test`.
         before: The student.
         after: What is to be better, or the same.
+        looks: After how many questions it is looked at the lead, ascending; the first at which it is proved is the
+            last. The chance is multiplied by their number (Bonferroni), since each look is a chance of its own.
     """
-    examples = selections(split, bench.seed, data=bench.selection)
+    questions = selections(split, bench.seed, data=bench.selection)
+    old: list[float] = []
+    new: list[float] = []
+    by_chance = 1.0
+    for look in looks:
+        further = questions[len(old) : look]
+        old += selection_scores(before, further, bench.threads)
+        new = list(old) if after is before else new + selection_scores(after, further, bench.threads)
+        groups = [example.query for example in questions[: len(old)]]
+        gains = [one - other for one, other in zip(new, old, strict=True)]
+        by_chance = min(1.0, len(looks) * chance(gains, groups, bench.seed))
+        if by_chance <= LEVEL or len(old) == len(questions):
+            break
+    return _report(bench, split, questions[: len(old)], old, new), by_chance
+
+
+def _report(
+    bench: Bench, split: str, examples: Sequence[dspy.Example], old: Sequence[float], new: Sequence[float]
+) -> PartReport:
     groups = [example.query for example in examples]
-    old = selection_scores(before, examples, bench.threads)
-    new = old if after is before else selection_scores(after, examples, bench.threads)
     said = json.dumps([example.toDict() for example in examples], sort_keys=True)
-    part = PartReport(
+    return PartReport(
         SELECTION,
         f"the {split} situations of {'the sample' if bench.selection is None else _place(bench.selection)}",
         hashlib.sha256(said.encode()).hexdigest(),
@@ -131,7 +151,6 @@ def selection_part(bench: Bench, split: str, before: Steerable, after: Steerable
         failed_before=sum(map(math.isnan, old)),
         failed_after=sum(map(math.isnan, new)),
     )
-    return part, chance([one - other for one, other in zip(new, old, strict=True)], groups, bench.seed)
 
 
 def _place(data: RecordFile | str | Path) -> str:

@@ -135,8 +135,8 @@ def chance(gains: Sequence[float], groups: Sequence[Hashable], seed: int) -> flo
         if not math.isnan(gain):
             sums[group] = sums.get(group, 0.0) + gain
     values = np.array(list(sums.values()))
-    if not values.any():
-        return 1.0
+    if len(values) < 2 or not values.any():
+        return 0.5 if values.sum() > 0 else 1.0
     flipped = permutation_test(
         (values,), np.sum, permutation_type="samples", n_resamples=_FLIPS, alternative="greater", rng=seed
     )

@@ -9,6 +9,7 @@ import pytest
 from modplural.data import load_task, sample
 from modplural.optimizers.compilation import STRATEGIES, compile, markdown
 from modplural.optimizers.compilation.compilation_run import metrics
+from modplural.optimizers.compilation.heats import FIRST
 from modplural.optimizers.compilation.report import SELECTION
 from modplural.optimizers.compilation.selection import selection_part, selection_scores, selections
 from modplural.optimizers.journal import RunUsageError
@@ -73,6 +74,18 @@ def test_a_part_of_a_report_counts_situations_as_groups(knower: Steerable, make_
     assert selection_part(make_bench(), "test", knower, knower)[1] == 1
 
 
+def test_a_large_lead_is_seen_early(knower: Steerable, make_bench: MakeBench) -> None:
+    better = knower.deepcopy()
+    better.select.measurement = Measurement("channel")
+    part, by_chance = selection_part(make_bench(), "dev", knower, better, looks=(10, 20))
+    assert (part.records, part.after[SELECTION].n) == (10, 10)
+    assert by_chance == pytest.approx(2 * selection_part(make_bench(), "dev", knower, better, looks=(10,))[1])
+    asked = len(knower.base.engine.prompts)
+    part, by_chance = selection_part(make_bench(), "dev", knower, knower, looks=(10, 20))
+    assert (part.records, by_chance) == (20, 1)
+    assert len(knower.base.engine.prompts) - asked == 20
+
+
 def test_a_question_that_fails_is_left_out(knower: Steerable, make_bench: MakeBench) -> None:
     examples = selections("test")
     silent = examples[0].choice
@@ -120,6 +133,8 @@ def test_compiling_finds_the_way_to_select_that_is_right(knower: Steerable, make
     scores = {trial.what: trial.score for trial in bench.log.trials if trial.what.startswith("select")}
     assert found.select.measurement == Measurement("channel")
     assert scores["select: channel"] == 1 > scores["select: letters"]
+    asked = {trial.what: trial.n for trial in bench.log.trials if trial.what.startswith("select")}
+    assert set(asked.values()) == {FIRST}, "the others lose the heat"
 
 
 def test_selections_may_be_judged_on_records_of_ones_own(knower: Steerable, tmp_path: Path) -> None:

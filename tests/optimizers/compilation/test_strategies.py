@@ -6,6 +6,7 @@ import dspy
 import pytest
 
 from modplural.optimizers.compilation import STRATEGIES
+from modplural.optimizers.compilation.heats import FIRST
 from modplural.optimizers.metrics import TaskMetric, metric_for
 from modplural.programs.distributional import Distributional
 from modplural.programs.overton import Overton
@@ -78,6 +79,18 @@ def test_every_choice_of_a_program_is_measured_in_every_way(steerable: Steerable
     assert {"select: channel", "select: letters", "choose: verdicts", "choose: texts"} <= tried
     assert found.choose.measurement.strategy in ("auto", "verdicts")
     assert not any(trial.what.startswith("select") and "temperature" in trial.what for trial in bench.log.trials)
+
+
+def test_a_choice_that_loses_the_heat_is_measured_no_further(
+    distributional: Distributional, make_bench: MakeBench
+) -> None:
+    bench = make_bench(metric_for("distributional-moralchoice"))
+    examples = dilemmas(2 * FIRST + 4, share=1.0)
+    STRATEGIES["measurement"](bench).compile(distributional, trainset=examples[4:], valset=examples[:4])
+    asked = {trial.what: trial.n for trial in bench.log.trials if "," not in trial.what}
+    assert asked == {"choose: verdicts": 2 * FIRST, "choose: letters": FIRST, "choose: texts": FIRST}
+    calibrated = {trial.what.split(",")[0] for trial in bench.log.trials if "," in trial.what}
+    assert calibrated == {"choose: verdicts"}
 
 
 @pytest.mark.parametrize("name", ["mipro", "gepa", "copro"])
