@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import astuple
@@ -63,9 +63,3 @@ class KeptJudge(PairwiseJudge):
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-
-    def _judge(self, shown: list[tuple[str, str, str]]) -> Sequence[float]:
-        """Both orders at the same time, as the other judge does, in threads that count for whoever asks."""
-        with ThreadPoolExecutor(len(shown), thread_name_prefix="modplural-judge") as pool:
-            futures = [pool.submit(copy_context().run, self._prefers_first, one) for one in shown]
-            return [future.result() for future in futures]

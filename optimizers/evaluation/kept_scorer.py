@@ -3,8 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 
 import numpy as np
 
@@ -27,7 +25,7 @@ def kept_scorer(scorer: Scorer, store: Store, workers: int) -> Scorer:
         workers: Pairs that an LM judges at the same time.
     """
     if isinstance(scorer, JudgeScorer):
-        return _KeptScorer(_CountedJudge(scorer, workers), store, {"scorer": scorer.name, **fingerprint(scorer.choice)})
+        return _KeptScorer(_Judge(scorer, workers), store, {"scorer": scorer.name, **fingerprint(scorer.choice)})
     return _KeptScorer(scorer, store, {"scorer": scorer.name}) if isinstance(scorer, NLIScorer) else scorer
 
 
@@ -52,14 +50,9 @@ class _KeptScorer:
         return np.array(kept, dtype=np.float64).reshape(len(premises), len(hypotheses))
 
 
-class _CountedJudge(JudgeScorer):
-    """Judges like another judge, in threads that count for whoever asks."""
+class _Judge(JudgeScorer):
+    """Judges like another judge, so many pairs at the same time."""
 
     def __init__(self, judge: JudgeScorer, workers: int) -> None:
         self.choice, self.name, self.lm, self._workers = judge.choice, judge.name, judge.lm, workers
         self._judged: Memo[tuple[str, str], float] = Memo(self._judge)
-
-    def _judge(self, pairs: list[tuple[str, str]]) -> Sequence[float]:
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="modplural-judge") as pool:
-            futures = [pool.submit(copy_context().run, self._judge_one, pair) for pair in pairs]
-            return [future.result() for future in futures]
