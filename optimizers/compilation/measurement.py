@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import ClassVar, cast
 
 import dspy
@@ -131,16 +132,18 @@ class ChooseMeasurement(Strategy):
         """Offer a way as it is, and by every calibration."""
         self.offer(way.score, way.program)
         for found in self._calibrated(way):
-            value = self.bench.attempt(self.name, found.what, len(way.rows), lambda scores=found.scores: scores)
+            value = self.bench.attempt(self.name, found.what, len(way.rows), partial(list, found.scores))
             self.offer(value, found.program)
 
     def _at_best(self, way: Way, first: int) -> list[float]:
         """What a way gains on its first examples by its best calibration, higher being better; NaN where it failed."""
         rows = way.rows[:first]
-        shaped = [[row.score for row in rows], *(found.scores for found in self._calibrated(way, first))]
+        shaped: list[Sequence[float]] = [[row.score for row in rows]]
+        shaped.extend(found.scores for found in self._calibrated(way, first))
         sign = 1 if self.bench.metric.higher_is_better else -1
-        best = zip(rows, max(shaped, key=self.bench.goodness), strict=True)
-        return [math.nan if row.prediction is None else sign * score for row, score in best]
+        best: Sequence[float] = max(shaped, key=self.bench.goodness)
+        pairs = zip(rows, best, strict=True)
+        return [math.nan if row.prediction is None else sign * score for row, score in pairs]
 
     def _calibrated(self, way: Way, first: int | None = None) -> Iterator[Shaped]:
         return iter(()) if way.choice == ROUTE else way.calibrated(self.bench.metric, first)
