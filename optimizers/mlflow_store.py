@@ -6,6 +6,7 @@ store lie beside its file, whatever folder a command runs in. This file knows st
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -28,22 +29,70 @@ _MAKING = 120
 """Seconds after which another process is not waited for any longer."""
 
 
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""How long a server that has not answered yet is asked again, where the environment does not say; MLflow's own settings
+take minutes to find out that there is none."""
+
+
 class StoreError(OSError):
     """The store cannot be read or written; the message says which one, and why."""
 
 
+class NoStoreError(StoreError):
+    """There is no store yet, and so nothing to read."""
+
+
 def tracking_client() -> MlflowClient:
-    """A client of the store that the environment names.
+    """A client of the store that the environment names; a SQLite store is made where it is missing.
 
     Raises:
         ImportError: MLflow is not installed.
-        StoreError: Another process does not come to an end with making the store.
+        StoreError: The server does not answer, or another process does not come to an end with making the store.
     """
-    file = _sqlite_file(store_uri())
+    store = store_uri()
+    file = _sqlite_file(store)
     if file is not None:
         _made(file)
+    elif store.startswith(("http://", "https://")):
+        _answered(store)
     client: MlflowClient = _mlflow().MlflowClient()
     return client
+
+
+def reading_client() -> MlflowClient:
+    """A client to read with: a SQLite store that is missing is not made.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        NoStoreError: It is missing.
+        StoreError: As for `tracking_client`.
+    """
+    file = _sqlite_file(store_uri())
+    if file is not None and not file.exists():
+        raise NoStoreError(
+            f"there is no store {shown_store()}, and so no run or version to read. Work in the folder that has one, or"
+            f" name it: MLFLOW_TRACKING_URI={_SQLITE}/path/to/mlflow.db"
+        )
+    return tracking_client()
+
+
+@cache
+def _answered(store: str) -> None:
+    """See that a server is there before work is begun whose results it is to keep; asked once in a process."""
+    with reaching_store(), _patience():
+        _mlflow().MlflowClient(store).search_experiments(max_results=1)
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """MLflow's settings for requests to a server, as far as nobody has set them."""
+    ours = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 @cache

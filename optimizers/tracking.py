@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..programs.errors import redacted
-from .mlflow_store import StoreError, check_place, experiment_id, reaching_store, shown_store, tracking_client
+from .mlflow_store import (
+    StoreError,
+    check_place,
+    experiment_id,
+    reaching_store,
+    reading_client,
+    shown_store,
+    tracking_client,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -151,9 +159,9 @@ def opened_run(run_id: str) -> TrackedRun:
     Raises:
         ImportError: MLflow is not installed.
         LookupError: The store has none of that id.
-        StoreError: The store was moved.
+        StoreError: The store was moved, or there is none.
     """
-    run = _found(tracking_client(), run_id)
+    run = _found(reading_client(), run_id)
     if run is None:
         raise LookupError(f"there is no run {run_id!r} in {shown_store()}")
     return run

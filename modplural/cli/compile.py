@@ -194,7 +194,6 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
 
     from ..optimizers import RunUsageError
     from ..optimizers.compilation import STATE, compile, stop_run
-    from ..optimizers.compilation.bench import THREADS
 
     # A console of its own: while DSPy's optimizers run, what is printed to the process's streams is taken away.
     notes = Console(file=terminal.notes.file, width=terminal.notes.width, highlight=False)
@@ -235,7 +234,7 @@ def _compiled(terminal: Terminal, student: Program, chosen: _Chosen) -> Compiled
                     track=chosen.track,
                     traces=chosen.traces,
                     seed=chosen.seed,
-                    threads=chosen.threads or THREADS,
+                    threads=chosen.threads,
                     output=chosen.output,
                     on_estimate=expect,
                     on_trial=tell,

@@ -23,6 +23,7 @@ from typing import Any
 import dspy
 
 from ...data import RecordFile
+from ...programs.engines.local import LocalEngine
 from ...programs.program import Program
 from ..answering import failure_reason
 from ..evaluation.work import program_digest
@@ -33,14 +34,20 @@ from .ledger import Ledger
 from .objective import Feedback, Objective
 from .trials import Trial, TrialLog, mean
 
-THREADS = 32
-"""Rows under way at the same time, where nothing else is said."""
+THREADS, IN_PROCESS = 32, 128
+"""Rows under way at the same time, where nothing else is said: with an LM that is served, and with one in this process,
+which decodes as many rows together."""
 
 _logger = logging.getLogger(__name__)
 
 Examples = Sequence[dspy.Example]
 Around = Callable[[dspy.Example], AbstractContextManager[None]]
 """What surrounds the answer to an example."""
+
+
+def threads_for(lm: dspy.BaseLM) -> int:
+    """Rows under way at the same time with an LM, where nothing else is said."""
+    return IN_PROCESS if isinstance(getattr(lm, "engine", None), LocalEngine) else THREADS
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..answering import sole_writer
 from ..evaluation.work import program_digest
 from ..journal import RunUsageError
 from ..metrics import EmbeddingScorer, PairwiseJudge, Scorer, TaskMetric, metric_for
-from .bench import THREADS
+from .bench import threads_for
 from .budget import Budget
 from .estimate import Estimate
 from .job import PROGRAM, STATE, Compiled, Job, Told
@@ -58,7 +58,7 @@ def compile(
     unseen_limit: int | None = None,
     selection: RecordFile | str | Path | None = None,
     seed: int = 0,
-    threads: int = THREADS,
+    threads: int | None = None,
     output: str | Path | None = None,
     track: bool = False,
     traces: float = TRACED,
@@ -89,7 +89,7 @@ def compile(
         selection: Of a steerable program, records of `overton-vk` on whose situations it is judged which message it
             selects, since each value's own explanation is known there; the sample where it is None.
         seed: Of everything random, from 0 to 2**32 - 1.
-        threads: Rows under way at the same time.
+        threads: Rows under way at the same time; 32 when None, or 128 with a base LLM in this process.
         output: A folder that gets the program, the report and the trials; a compilation that was stopped goes on there.
         track: Whether it becomes a run in MLflow, in the store that `MLFLOW_TRACKING_URI` names.
         traces: Share of the rows scored at the end that are traced in that run.
@@ -134,8 +134,9 @@ def compile(
         "selection": _selecting(program, selection),
     }
     share = traces if track else None
+    at_once = threads_for(program.base) if threads is None else threads
     job = Job(
-        program, parts, kinds, metric, scorer, limits, prompt_lm, seed, threads, folder, settings, share, selection
+        program, parts, kinds, metric, scorer, limits, prompt_lm, seed, at_once, folder, settings, share, selection
     )
     told = Told(on_estimate or _ignore, on_trial or _ignore, on_call or _ignore)
     if folder is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...programs.errors import redacted
 from ...programs.saving import MANIFEST, STATE
-from ..mlflow_store import check_places, reaching_store, shown_store, tracking_client
+from ..mlflow_store import check_places, reaching_store, reading_client, shown_store
 from .errors import VersionError
 
 if TYPE_CHECKING:
@@ -103,12 +103,13 @@ def fetched(uri: str) -> Iterator[Path]:
         raise ImportError(
             f"{uri} is kept by MLflow, which is not installed: pip install 'modplural[tracking]'"
         ) from error
+    client = reading_client()
     with TemporaryDirectory() as work:
         try:
             folder = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{PROGRAM}", dst_path=work))
         except (MlflowException, OSError) as error:
             with reaching_store():
-                check_places(tracking_client())
+                check_places(client)
             raise VersionError(f"{uri} cannot be fetched from {shown_store()}: {redacted(str(error))}") from error
         if not (folder / MANIFEST).is_file():
             raise VersionError(

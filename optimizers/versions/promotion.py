@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..mlflow_store import tracking_client
+from ..mlflow_store import reading_client
 from .errors import PromotionError
 from .registry import Version, find, registered, scores_with_rows, versions
 from .scores import Scores
@@ -58,7 +58,7 @@ def promote(reference: str, *, force: bool = False) -> Promotion:
         PromotionError: It does not beat the present champion, or nobody can tell; the champion stays.
         VersionError: There is no such version.
     """
-    client, version = tracking_client(), find(reference)
+    client, version = reading_client(), find(reference)
     former = _champion(client, version.name)
     if former is not None and former.number == version.number:
         raise PromotionError(f"{version.name}/{version.number} is the champion already")
@@ -77,7 +77,7 @@ def rollback(name: str) -> Promotion:
         PromotionError: There is none before it.
         VersionError: No version is called that.
     """
-    client = tracking_client()
+    client = reading_client()
     there = {version.number for version in versions(name)}
     former, earlier = _champion(client, name), [number for number in _history(client, name) if number in there]
     while former is not None and earlier[-1:] == [former.number]:  # more than once where those between were deleted
@@ -92,7 +92,7 @@ def rollback(name: str) -> Promotion:
 
 def champions(name: str) -> list[int]:
     """The numbers of a name's champions so far, the present one last."""
-    return _history(tracking_client(), name)
+    return _history(reading_client(), name)
 
 
 def _beats(version: Version, champion: Version) -> str:

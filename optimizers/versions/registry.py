@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ...programs.saved_lms import CustomLM
 from ...programs.saving import Manifest, read_manifest
-from ..mlflow_store import reaching_store, shown_store, tracking_client
+from ..mlflow_store import NoStoreError, reaching_store, reading_client, shown_store, tracking_client
 from ..tracking import TrackedRun, tracked_run
 from .artifact import SCORES, fetched
 from .errors import VersionError
@@ -131,9 +131,16 @@ def versions(name: str | None = None) -> list[Version]:
     """The versions of a name, or of all names, the newest of each first.
 
     Raises:
+        NoStoreError: There is no store to look for that name in.
+        StoreError: The store cannot be used.
         VersionError: There is none of that name.
     """
-    client = tracking_client()
+    try:
+        client = reading_client()
+    except NoStoreError:
+        if name is None:
+            return []
+        raise
     names = _names(client) if name is None else [registered(client, name).name]
     every = [one for each in names for one in client.search_model_versions(f"name='{each}'")]
     found = [_version(client, one) for one in every if KIND_TAG in one.tags]  # others can register under a name too
@@ -144,12 +151,13 @@ def find(reference: str) -> Version:
     """The version that `overton@champion`, `overton/3` or the same after `models:/` names.
 
     Raises:
+        StoreError: The store cannot be used, or there is none.
         VersionError: There is none.
     """
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise VersionError(f"{reference!r} names no version; write overton/3, or overton@champion")
-    client = tracking_client()
+    client = reading_client()
     from mlflow.exceptions import MlflowException
 
     name, number, alias = match["name"], match["number"], match["alias"]

@@ -68,9 +68,9 @@ class Backbone:
         """
         self.adapters.load(key, folder, revision)
 
-    def new_cache(self, max_cells: int = 0) -> SlotCache:
-        """An empty slot cache for this model; it grows ahead of need up to `max_cells` positions (rows x longest)."""
-        return SlotCache(int(self.model.config.num_hidden_layers), self.device, max_cells)
+    def new_cache(self, max_rows: int = 0, max_cells: int = 0) -> SlotCache:
+        """An empty slot cache for this model; see `SlotCache` for how far it grows ahead of need."""
+        return SlotCache(int(self.model.config.num_hidden_layers), self.device, max_rows, max_cells)
 
     def prefill(
         self, cache: SlotCache, prompts: Sequence[Sequence[int]], adapters: Sequence[str | None]

@@ -85,7 +85,7 @@ class Generations:
     def __init__(self, backbone: Backbone, max_rows: int, max_cells: int) -> None:
         """An empty batch of at most `max_rows` rows and `max_cells` cache positions (rows x longest row)."""
         self._backbone = backbone
-        self._cache = backbone.new_cache(max_cells)
+        self._cache = backbone.new_cache(max_rows, max_cells)
         self._max_rows = max_rows
         self._max_cells = max_cells
         self.rows: list[Row] = []

@@ -50,7 +50,7 @@ def default_limits(backbone: Backbone) -> Limits:
     if backbone.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(backbone.device)
         return Limits(rows=256, forward_tokens=16384, cache_cells=int(0.6 * free) // backbone.cell_bytes)
-    return Limits(rows=64, forward_tokens=2048, cache_cells=_CPU_CACHE_BYTES // backbone.cell_bytes)
+    return Limits(rows=128, forward_tokens=2048, cache_cells=_CPU_CACHE_BYTES // backbone.cell_bytes)
 
 
 @dataclass(eq=False)

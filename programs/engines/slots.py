@@ -67,10 +67,11 @@ class SlotLayer(CacheLayerMixin):
             self.values[target, :, :length] = self.values[source, :, :length]
 
     def resize(self, slots: int, length: int) -> None:
-        """Allocate anew and keep what is there."""
+        """Allocate anew and keep the states of the rows in use."""
         if self.is_initialized:
-            self.keys = _grown(self.keys, slots, length)
-            self.values = _grown(self.values, slots, length)
+            used = self._cache.rows, max(self._cache.lengths, default=0)
+            self.keys = _grown(self.keys, slots, length, *used)
+            self.values = _grown(self.values, slots, length, *used)
 
     def release(self) -> None:
         """Let go of the storage; the next write allocates it anew."""
@@ -93,14 +94,18 @@ class SlotLayer(CacheLayerMixin):
 class SlotCache(Cache):
     """All layers' slots, with the rows `0 .. rows - 1` in use."""
 
-    def __init__(self, layers: int, device: torch.device, max_cells: int = 0) -> None:
-        """An empty cache for a model of `layers` layers; it grows ahead of need up to `max_cells` positions."""
+    def __init__(self, layers: int, device: torch.device, max_rows: int = 0, max_cells: int = 0) -> None:
+        """An empty cache for a model of `layers` layers.
+
+        It grows ahead of need up to `max_rows` rows and `max_cells` positions (rows x longest).
+        """
         self.slots = 0
         self.length = 0
         self.lengths: list[int] = []
         self.place = _Place(0, 0)
         self.row_numbers = torch.arange(0, device=device)
         self._device = device
+        self._max_rows = max_rows
         self._max_cells = max_cells
         self._slot_layers = [SlotLayer(self) for _ in range(layers)]
         super().__init__(layers=list(self._slot_layers))
@@ -114,10 +119,12 @@ class SlotCache(Cache):
         """Make room for `rows` rows of `length` tokens."""
         if rows <= self.slots and length <= self.length:
             return
-        length = max(-(-length // _BLOCK) * _BLOCK, self.length)
-        if rows > self.slots:  # doubling copies each row twice at most, however many join one by one
-            rows = max(rows, min(2 * self.slots, self._max_cells // length))
         slots = max(rows, self.slots)
+        if length > self.length:  # ahead of need, as each time all rows are copied
+            length = _blocks(max(length, min(self.length * 3 // 2, self._max_cells // slots - _BLOCK)))
+        length = max(length, self.length)
+        if rows > self.slots:  # doubling copies each row twice at most, however many join one by one
+            slots = max(rows, min(2 * self.slots, self._max_rows, self._max_cells // length))
         for layer in self._slot_layers:
             layer.resize(slots, length)
         self.slots, self.length = slots, length
@@ -159,8 +166,13 @@ class SlotCache(Cache):
         self.truncate(last)
 
 
-def _grown(old: torch.Tensor, slots: int, length: int) -> torch.Tensor:
-    """The same states in a larger tensor; an earlier attempt that ran out of memory may have grown some already."""
+def _blocks(length: int) -> int:
+    """A length in whole blocks."""
+    return -(-length // _BLOCK) * _BLOCK
+
+
+def _grown(old: torch.Tensor, slots: int, length: int, rows: int, used: int) -> torch.Tensor:
+    """The states of some rows in a larger tensor; an attempt that ran out of memory may have grown it already."""
     new = old.new_zeros(max(slots, old.shape[0]), old.shape[1], max(length, old.shape[2]), old.shape[3])
-    new[: old.shape[0], :, : old.shape[2]] = old
+    new[:rows, :, :used] = old[:rows, :, :used]
     return new

@@ -40,15 +40,32 @@ def test_rows_join_grow_and_leave() -> None:
     assert write(cache, states([7], [70])).tolist() == [[5, 6, 7], [9, 8, 70]]
 
 
-def test_room_doubles_as_far_as_the_cells_allow() -> None:
-    cache = SlotCache(1, CPU, max_cells=64 * 6)
-    sizes = []
+@pytest.mark.parametrize(
+    ("limits", "sizes"),
+    [
+        ({"max_rows": 9, "max_cells": 64 * 6}, [1, 2, 4, 4, 6, 6, 7, 8]),
+        ({"max_rows": 5, "max_cells": 64 * 99}, [1, 2, 4, 4, 5, 6, 7, 8]),
+        ({}, [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_room_doubles_as_far_as_rows_and_cells_allow(limits: dict[str, int], sizes: list[int]) -> None:
+    cache = SlotCache(1, CPU, **limits)
+    found = []
     for rows in range(1, 9):
         cache.reserve(rows, 40)
         cache.append([1])
         write(cache, states([1]))
-        sizes.append(cache.slots)
-    assert sizes == [1, 2, 4, 4, 6, 6, 7, 8]
+        found.append(cache.slots)
+    assert found == sizes
+
+
+def test_rows_grow_longer_by_halves_as_far_as_the_cells_allow() -> None:
+    cache = SlotCache(1, CPU, max_rows=2, max_cells=2 * 700)
+    lengths = []
+    for length in (200, 300, 400, 500, 700, 900):
+        cache.reserve(2, length)
+        lengths.append(cache.length)
+    assert lengths == [256, 384, 576, 576, 704, 960]
 
 
 def test_an_empty_cache_holds_no_memory() -> None:
