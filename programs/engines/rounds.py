@@ -29,6 +29,12 @@ T = TypeVar("T")
 
 _CPU_CACHE_BYTES = 2 * 1024**3
 
+_PASS_TOKENS = 64
+"""Padding in a pass that takes no longer than another pass would."""
+
+_HELD_ROUNDS = 8
+"""Most rounds for which those who wait are held back until some can join at once."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -132,6 +138,7 @@ class Rounds:
         self._planted: deque[_Planted] = deque()
         self._scoring_s = 0.0
         self._decoding_s = 0.0
+        self._held = 0
 
     @property
     def busy(self) -> bool:
@@ -205,15 +212,34 @@ class Rounds:
                 self._score(part)
 
     def _admitted(self) -> list[GenerateJob]:
-        """The waiting generations that join now, in the order they came, as far as the limits allow."""
-        joining: list[GenerateJob] = []
-        while self._waiting:
-            specs = [job.spec for job in [*joining, self._waiting[0]]]
-            tokens = len(specs) * max(len(spec.prompt) for spec in specs)
-            if not self._generations.fits(specs) or (joining and tokens > self._limits.forward_tokens):
+        """The generation that has waited longest and those nearest to the length of its prompt, as far as limits allow.
+
+        Beside a long prompt a short one is padded, and prompts one by one take twice as long as eight at once.
+        """
+        if not self._waiting or not self._generations.fits([self._waiting[0].spec]) or self._holds():
+            return []
+        head, *others = self._waiting
+        joining, tokens, width = [head], len(head.spec.prompt), len(head.spec.prompt)
+        for job in sorted(others, key=lambda other: abs(len(other.spec.prompt) - len(head.spec.prompt))):
+            tokens, width = tokens + len(job.spec.prompt), max(width, len(job.spec.prompt))
+            padded = (len(joining) + 1) * width
+            if padded > self._limits.forward_tokens or padded - tokens > tokens / 4 + _PASS_TOKENS:
                 break
-            joining.append(self._waiting.popleft())
+            if not self._generations.fits([*(other.spec for other in joining), job.spec]):
+                break
+            joining.append(job)
+        taken = set(map(id, joining))
+        self._waiting = deque(job for job in self._waiting if id(job) not in taken)
         return joining
+
+    def _holds(self) -> bool:
+        """Whether a batch that is nearly full should let a few more rows leave before anybody joins it."""
+        few = min(len(self._waiting), self._limits.rows // 16)
+        if self._limits.rows - len(self._running) >= few or self._held == _HELD_ROUNDS:
+            self._held = 0
+            return False
+        self._held += 1
+        return True
 
     def _join(self, jobs: Sequence[GenerateJob]) -> None:
         rows = {Row(job.spec): job for job in jobs}

@@ -6,8 +6,10 @@ stay where they are, and a row that leaves is replaced by the last one. This fil
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -38,8 +40,8 @@ class SlotLayer(CacheLayerMixin):
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate zeros: a masked position must never hold a NaN, which the softmax's zero would not cancel."""
         slots, length = self._cache.slots, self._cache.length
-        self.keys = key_states.new_zeros(slots, key_states.shape[1], length, key_states.shape[3])
-        self.values = value_states.new_zeros(slots, value_states.shape[1], length, value_states.shape[3])
+        self.keys = _zeros(key_states, slots, key_states.shape[1], length, key_states.shape[3])
+        self.values = _zeros(value_states, slots, value_states.shape[1], length, value_states.shape[3])
         self.is_initialized = True
 
     def update(
@@ -123,8 +125,11 @@ class SlotCache(Cache):
         if length > self.length:  # ahead of need, as each time all rows are copied
             length = _blocks(max(length, min(self.length * 3 // 2, self._max_cells // slots - _BLOCK)))
         length = max(length, self.length)
-        if rows > self.slots:  # doubling copies each row twice at most, however many join one by one
-            slots = max(rows, min(2 * self.slots, self._max_rows, self._max_cells // length))
+        if rows > self.slots:
+            # A CPU's memory is taken where rows are written, so that room for all of them costs nothing. Elsewhere it
+            # is doubled, which copies each row twice at most, however many join one by one.
+            ahead = self._max_rows if self._device.type == "cpu" else 2 * self.slots
+            slots = max(rows, min(ahead, self._max_rows, self._max_cells // length))
         for layer in self._slot_layers:
             layer.resize(slots, length)
         self.slots, self.length = slots, length
@@ -173,6 +178,13 @@ def _blocks(length: int) -> int:
 
 def _grown(old: torch.Tensor, slots: int, length: int, rows: int, used: int) -> torch.Tensor:
     """The states of some rows in a larger tensor; an attempt that ran out of memory may have grown it already."""
-    new = old.new_zeros(max(slots, old.shape[0]), old.shape[1], max(length, old.shape[2]), old.shape[3])
+    new = _zeros(old, max(slots, old.shape[0]), old.shape[1], max(length, old.shape[2]), old.shape[3])
     new[:rows, :, :used] = old[:rows, :, :used]
     return new
+
+
+def _zeros(like: torch.Tensor, *shape: int) -> torch.Tensor:
+    """Zeros in the dtype and on the device of another tensor; on a CPU as pages that the system fills when needed."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(math.prod(shape) * like.element_size(), np.uint8)).view(like.dtype).view(shape)

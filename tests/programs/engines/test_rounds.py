@@ -115,6 +115,50 @@ def test_generations_join_in_order_as_far_as_rows_prompts_and_cells_allow(backbo
     assert max(clock) == 3
 
 
+def test_prompts_of_like_length_join_together(backbone: Backbone, clock: list[int]) -> None:
+    """Nobody is padded to a prompt that is far longer, and the one that has waited longest always joins."""
+    rounds = Rounds(backbone, Limits(rows=8, forward_tokens=2000, cache_cells=10**6))
+    jobs = [generate(1, prompt) for prompt in (20, 150, 30, 160, 25)]
+    for job in jobs:
+        rounds.take(job)
+    rounds.run()
+    assert clock == [3]
+    assert [job.future.done() for job in jobs] == [True, False, True, False, True]
+    rounds.run()
+    assert clock == [3, 2]
+
+
+def test_a_full_batch_lets_some_leave_before_others_join(backbone: Backbone, clock: list[int]) -> None:
+    rounds = Rounds(backbone, Limits(rows=32, forward_tokens=2000, cache_cells=10**6))
+    first = [generate(3), generate(5), *(generate(60) for _ in range(30))]
+    later = [generate(1) for _ in range(2)]
+    for job in [*first, *later]:
+        rounds.take(job)
+    run(rounds, until=first[0].future.done)
+    clock.clear()
+    rounds.run()
+    assert clock == [31], "one could join, and is held back"
+    rounds.run()
+    rounds.run()
+    assert clock[1:] == [31, 2, 30]
+    assert all(job.future.done() for job in later)
+
+
+def test_nobody_is_held_back_for_long(backbone: Backbone, clock: list[int]) -> None:
+    rounds = Rounds(backbone, Limits(rows=32, forward_tokens=2000, cache_cells=10**6))
+    first = [generate(3), *(generate(60) for _ in range(31))]
+    later = [generate(9) for _ in range(2)]
+    for job in [*first, *later]:
+        rounds.take(job)
+    run(rounds, until=first[0].future.done)
+    clock.clear()
+    run(rounds, until=later[0].future.done)
+    assert clock.index(1) == 8, "rounds without a prompt"
+    run(rounds, until=later[1].future.done)
+    assert clock.count(1) == 2
+    assert clock[8:].index(1, 1) == 9, "one that waits alone joins when a row has left"
+
+
 def test_a_prompt_beyond_every_limit_runs_alone(backbone: Backbone) -> None:
     rounds, large = Rounds(backbone, Limits(rows=1, forward_tokens=4, cache_cells=4)), generate(5, 50)
     rounds.take(large)

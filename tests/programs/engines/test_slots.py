@@ -1,5 +1,9 @@
 """The cache's book-keeping: rows keep their states while others come and go, and memory grows and goes with them."""
 
+import resource
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -49,6 +53,23 @@ def test_rows_join_grow_and_leave() -> None:
     ],
 )
 def test_room_doubles_as_far_as_rows_and_cells_allow(limits: dict[str, int], sizes: list[int]) -> None:
+    cache = SlotCache(1, torch.device("meta"), **limits)
+    found = []
+    for rows in range(1, 9):
+        cache.reserve(rows, 40)
+        found.append(cache.slots)
+    assert found == sizes
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"),
+    [
+        ({"max_rows": 9, "max_cells": 64 * 6}, [6, 6, 6, 6, 6, 6, 7, 8]),
+        ({"max_rows": 5, "max_cells": 64 * 99}, [5, 5, 5, 5, 5, 6, 7, 8]),
+        ({}, [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_on_a_cpu_there_is_room_for_all_at_once(limits: dict[str, int], sizes: list[int]) -> None:
     cache = SlotCache(1, CPU, **limits)
     found = []
     for rows in range(1, 9):
@@ -57,6 +78,24 @@ def test_room_doubles_as_far_as_rows_and_cells_allow(limits: dict[str, int], siz
         write(cache, states([1]))
         found.append(cache.slots)
     assert found == sizes
+
+
+def test_memory_of_a_cpu_is_taken_where_rows_are_written() -> None:
+    before = resident()
+    cache = SlotCache(1, CPU, max_rows=1000, max_cells=10**8)
+    cache.reserve(1, 50_000)
+    cache.append([1])
+    write(cache, torch.ones(1, 1, 1, 1))
+    [layer] = cache.layers
+    assert layer.keys.nbytes + layer.values.nbytes > 390 * 10**6
+    assert resident() - before < 100 * 10**6
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_rows_grow_longer_by_halves_as_far_as_the_cells_allow() -> None:
