@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dspy
 
@@ -30,7 +30,7 @@ from ..evaluation.work import program_digest
 from ..journal import RunError
 from ..metrics import Scorer, TaskMetric
 from .budget import Budget
-from .ledger import Ledger
+from .ledger import Halt, Ledger
 from .objective import Feedback, Objective
 from .trials import Trial, TrialLog, mean
 
@@ -66,6 +66,36 @@ class Row:
     def counted(self) -> float:
         """The score where the program answered, NaN where it failed."""
         return math.nan if self.prediction is None else self.score
+
+
+@dataclass(eq=False)
+class Asked:
+    """A program that is asked some examples, and what becomes of it.
+
+    Attributes:
+        program: Who answers.
+        examples: What is asked.
+        around: What surrounds each answer, such as a trace.
+        rows: One for each example, once they are answered.
+        problem: Why there are no rows worth having: the program failed on all of them, or something ended the work.
+    """
+
+    program: Program
+    examples: Examples
+    around: Around | None = None
+    rows: list[Row] = field(default_factory=list)
+    problem: RunError | Halt | None = None
+
+    def answers(self) -> list[Row]:
+        """The rows.
+
+        Raises:
+            RunError: The program failed on all of them.
+            Halt: What ended the work.
+        """
+        if self.problem is not None:
+            raise self.problem
+        return self.rows
 
 
 class Bench:
@@ -120,34 +150,35 @@ class Bench:
         self.made: list[Trial] = []
         self.on_trial = on_trial or _ignore
 
-    def answer(self, program: Program, examples: Examples, around: Around | None = None) -> list[Row]:
+    def answer(self, program: Program, examples: Examples) -> list[Row]:
         """Answer and score examples.
-
-        Args:
-            program: Who answers.
-            examples: What is asked.
-            around: What surrounds each answer, such as a trace.
 
         Raises:
             RunError: The program failed on all of them.
         """
+        asked = Asked(program, examples)
+        self.answer_all([[asked]])
+        return asked.answers()
+
+    def answer_all(self, chains: Sequence[Sequence[Asked]]) -> None:
+        """Answer and score examples by several programs at the same time, so that batches stay full.
+
+        Args:
+            chains: Programs that are asked the same examples, each example by one after the other, so that a later
+                program finds the communities' messages that an earlier one asked for. What comes first begins first.
+        """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="modplural-compile")
         try:
-            futures = [pool.submit(copy_context().run, self._row, program, example, around) for example in examples]
-            rows = [future.result() for future in futures]
+            futures = [
+                [pool.submit(copy_context().run, self._rows, chain, place) for place in range(len(chain[0].examples))]
+                for chain in chains
+            ]
+            found = [[future.result() for future in of_chain] for of_chain in futures]
         finally:
             pool.shutdown(cancel_futures=True)
-        failures = [failure for _, failure in rows if failure is not None]
-        self.failed += len(failures)
-        self.answered += len(rows) - len(failures)
-        if rows and len(failures) == len(rows):
-            raise RunError(f"{type(program).__name__} failed on all {len(rows)} records, the last with: {failures[-1]}")
-        answered = zip(examples, rows, strict=True)
-        self.log.keep_rows(
-            program_digest(program),
-            {example_digest(example): row.score for example, (row, failure) in answered if failure is None},
-        )
-        return [row for row, _ in rows]
+        for chain, places in zip(chains, found, strict=True):
+            for number, asked in enumerate(chain):
+                self._keep(asked, [tried[number] for tried in places])
 
     def score(self, program: Program, examples: Examples) -> list[float]:
         """The scores of examples in the metric's own unit; those that were scored before are not answered again."""
@@ -197,15 +228,48 @@ class Bench:
         self.log.keep_trial(trial, self.ledger.usage())
         self.on_trial(trial)
 
-    def _row(self, program: Program, example: dspy.Example, around: Around | None) -> tuple[Row, str | None]:
+    def _rows(self, chain: Sequence[Asked], place: int) -> list[_Tried]:
+        return [self._row(asked, asked.examples[place]) for asked in chain]
+
+    def _row(self, asked: Asked, example: dspy.Example) -> _Tried:
+        if asked.problem is not None:
+            return _Tried(Row(self.worst, None), "it was ended")
         try:
-            with nullcontext() if around is None else around(example):
-                prediction = program(**example.inputs().toDict())
-            return Row(self.objective.row(example, prediction), prediction), None
+            with nullcontext() if asked.around is None else asked.around(example):
+                prediction = asked.program(**example.inputs().toDict())
+            return _Tried(Row(self.objective.row(example, prediction), prediction), None)
+        except Halt as halt:
+            asked.problem = halt
+            return _Tried(Row(self.worst, None), "it was ended")
         except Exception as error:  # one row's failure is a bad score, whatever it is
-            failure = failure_reason(program, error)
+            failure = failure_reason(asked.program, error)
             _logger.info("a record failed: %s", failure)
-            return Row(self.worst, None), failure
+            return _Tried(Row(self.worst, None), failure)
+
+    def _keep(self, asked: Asked, tried: Sequence[_Tried]) -> None:
+        """Take what became of a program's examples, and remember their scores."""
+        if asked.problem is not None:
+            return
+        asked.rows = [row for row, _ in tried]
+        failures = [failure for _, failure in tried if failure is not None]
+        self.failed += len(failures)
+        self.answered += len(tried) - len(failures)
+        if tried and len(failures) == len(tried):
+            name = type(asked.program).__name__
+            asked.problem = RunError(f"{name} failed on all {len(tried)} records, the last with: {failures[-1]}")
+            return
+        answered = zip(asked.examples, tried, strict=True)
+        self.log.keep_rows(
+            program_digest(asked.program),
+            {example_digest(example): row.score for example, (row, failure) in answered if failure is None},
+        )
+
+
+class _Tried(NamedTuple):
+    """A row, and why the program failed on it, if it did."""
+
+    row: Row
+    failure: str | None
 
 
 def example_digest(example: dspy.Example) -> str:

@@ -16,7 +16,7 @@ from ...programs.baselines import Prompted, Vanilla
 from ...programs.program import Program
 from ..journal import RunError
 from ..metrics import Figure, TaskMetric, count_words, mean_figure, truncate_words
-from .bench import Bench, Row
+from .bench import Asked, Row
 from .hopeless import Hopeless
 from .parts import Part
 from .report import WORDS, Beside
@@ -27,8 +27,8 @@ CUT = "prompted equally short"
 
 _BASELINES: Mapping[str, type[Program]] = {"vanilla": Vanilla, "prompted": Prompted}
 
-_TOKENS_PER_WORD = 2
-"""More than any tokenizer needs for English."""
+_TOKENS_PER_WORD = 1.5
+"""English prose takes 1.2 to 1.4 with the usual tokenizers; an LM that does not stop by itself always uses all."""
 
 
 def further_answers(options: bool) -> int:
@@ -36,31 +36,58 @@ def further_answers(options: bool) -> int:
     return len(_BASELINES) + (0 if options else 1)
 
 
-def beside(bench: Bench, part: Part, student: Program, found: Sequence[Row], seed: int) -> Iterator[Beside]:
-    """Answer the records by baselines with the same base LLM, and compare.
+def baselines_of(student: Program) -> dict[str, Program]:
+    """The baselines with the same base LLM, by name; one that is compiled itself is not repeated."""
+    return {name: kind(student.base) for name, kind in _BASELINES.items() if type(student) is not kind}
+
+
+def as_long(base: dspy.LM, part: Part, found: Sequence[Row]) -> Asked | None:
+    """The prompted baseline asked for as many words as a program's responses have, and with room for them.
+
+    Returns:
+        None where the rows are no responses.
+    """
+    if not _free_text(found):
+        return None
+    words = round(_mean_words(found))
+    room, needed = base.kwargs.get("max_tokens"), math.ceil(words * _TOKENS_PER_WORD)
+    program = Prompted(base if room is None or room >= needed else base.copy(max_tokens=needed))
+    for predictor in (program.respond, program.respond_for):
+        signature = predictor.signature
+        predictor.signature = signature.with_instructions(f"{signature.instructions} Write about {words} words.")
+    return Asked(program, part.examples)
+
+
+def beside(
+    metric: TaskMetric,
+    part: Part,
+    found: Sequence[Row],
+    baselines: Mapping[str, Asked],
+    long: Asked | None,
+    seed: int,
+) -> Iterator[Beside]:
+    """Compare a program with baselines on the same records.
 
     Args:
-        bench: Where they are answered and scored.
+        metric: What scores them.
         part: The records.
-        student: The program that was compiled; a baseline that is one itself is not repeated.
-        found: What the compiled program made of the records.
+        found: What the compiled program made of them.
+        baselines: What each baseline made of them; see `baselines_of`.
+        long: What the prompted baseline made of them at about the program's length; see `as_long`.
         seed: Of the resamples.
     """
     prompted: Sequence[Row] = ()
-    for name, kind in _BASELINES.items():
-        if type(student) is not kind:
-            rows, problem = _answered(bench, kind(student.base), part)
-            yield _pair(name, bench.metric, part, found, rows, seed, problem)
-            prompted = rows if kind is Prompted else prompted
-    if not _free_text(found):
+    for name, asked in baselines.items():
+        rows, problem = _answered(asked)
+        yield _pair(name, metric, part, found, rows, seed, problem)
+        prompted = rows if type(asked.program) is Prompted else prompted
+    if long is None:
         return
-    words = round(_mean_words(found))
-    rows, problem = _answered(bench, _as_long(student.base, words), part)
-    rows = _shortened(bench.metric, part, rows, found)
-    yield _pair(AS_LONG, bench.metric, part, found, rows, seed, problem)
+    rows, problem = _answered(long)
+    yield _pair(AS_LONG, metric, part, found, _shortened(metric, part, rows, found), seed, problem)
     if prompted:
-        cut = _shortened(bench.metric, part, found, prompted)
-        yield _pair(CUT, bench.metric, part, cut, prompted, seed)
+        cut = _shortened(metric, part, found, prompted)
+        yield _pair(CUT, metric, part, cut, prompted, seed)
 
 
 def figures_of(metric: TaskMetric, part: Part, rows: Sequence[Row]) -> dict[str, Figure]:
@@ -75,10 +102,10 @@ def figures_of(metric: TaskMetric, part: Part, rows: Sequence[Row]) -> dict[str,
     return figures
 
 
-def _answered(bench: Bench, program: Program, part: Part) -> tuple[list[Row], str]:
+def _answered(asked: Asked) -> tuple[Sequence[Row], str]:
     """What a baseline makes of the records, or why it makes nothing of them."""
     try:
-        return bench.answer(program, part.examples), ""
+        return asked.answers(), ""
     except RunError as error:  # a metric may read what only modes predict; the compilation stands all the same
         return [], str(error)
     except Hopeless as halt:
@@ -102,16 +129,6 @@ def _pair(
         compared(metric, part.examples, program, rows, seed),
         problem,
     )
-
-
-def _as_long(base: dspy.LM, words: int) -> Prompted:
-    """The prompted baseline, asked for a number of words and with room for them."""
-    room, needed = base.kwargs.get("max_tokens"), words * _TOKENS_PER_WORD
-    program = Prompted(base if room is None or room >= needed else base.copy(max_tokens=needed))
-    for predictor in (program.respond, program.respond_for):
-        signature = predictor.signature
-        predictor.signature = signature.with_instructions(f"{signature.instructions} Write about {words} words.")
-    return program
 
 
 def _shortened(metric: TaskMetric, part: Part, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:

@@ -17,8 +17,8 @@ from ...programs.program import Program
 from ..answering import group_digest
 from ..traces import RowTraces
 from ..tracking import TrackedRun
-from .bench import Around, Bench, Row
-from .beside import beside, figures_of
+from .bench import Around, Asked, Bench, Row
+from .beside import as_long, baselines_of, beside, figures_of
 from .parts import Part
 from .report import PartReport, RowReport
 from .verdict import compared
@@ -32,25 +32,56 @@ class Tracing(NamedTuple):
 
 
 def last_look(
-    bench: Bench, part: Part, student: Program, returned: Program | None, tracing: Tracing | None
-) -> PartReport:
-    """Answer the records of a part by the student, by what is returned in its place, and by baselines.
+    bench: Bench, parts: Sequence[Part], student: Program, returned: Program | None, tracing: Tracing | None
+) -> list[PartReport]:
+    """Answer the records of some parts by the student, by what is returned in its place, and by baselines.
+
+    All of them at the same time; only a baseline whose length depends on what the others said is asked afterwards.
 
     Args:
         bench: Where they are answered and scored.
-        part: The records.
+        parts: The records.
         student: The program before.
         returned: The program after; None where it is the student.
         tracing: None where nothing is traced.
     """
-    before = bench.answer(student, part.examples, _traced(tracing, "before", student, part, bench.seed))
-    after = before
-    if returned is not None:
-        after = bench.answer(returned, part.examples, _traced(tracing, "after", returned, part, bench.seed))
-    digests = zip(part.records, bench.metric.groups(part.examples), before, after, strict=True)
-    rows = (RowReport(record, group_digest(group), old.counted, new.counted) for record, group, old, new in digests)
-    found = part_report(bench, part, before, after)
-    return replace(found, rows=tuple(rows), beside=tuple(beside(bench, part, student, after, bench.seed)))
+    looks = [_Look(bench, part, student, returned, tracing) for part in parts]
+    bench.answer_all([look.modes for look in looks] + [[asked] for look in looks for asked in look.baselines.values()])
+    long = {look: asked for look in looks if (asked := as_long(student.base, look.part, look.after)) is not None}
+    bench.answer_all([[asked] for asked in long.values()])
+    return [look.report(bench, long.get(look)) for look in looks]
+
+
+class _Look:
+    """Who is asked the records of one part."""
+
+    def __init__(
+        self, bench: Bench, part: Part, student: Program, returned: Program | None, tracing: Tracing | None
+    ) -> None:
+        programs = {"before": student, **({} if returned is None else {"after": returned})}
+        self.part = part
+        self.modes = [
+            Asked(program, part.examples, _traced(tracing, name, program, part, bench.seed))
+            for name, program in programs.items()
+        ]
+        self.baselines = {name: Asked(program, part.examples) for name, program in baselines_of(student).items()}
+
+    @property
+    def before(self) -> list[Row]:
+        return self.modes[0].answers()
+
+    @property
+    def after(self) -> list[Row]:
+        return self.modes[-1].answers()
+
+    def report(self, bench: Bench, long: Asked | None) -> PartReport:
+        part, metric = self.part, bench.metric
+        digests = zip(part.records, metric.groups(part.examples), self.before, self.after, strict=True)
+        rows = (RowReport(record, group_digest(group), old.counted, new.counted) for record, group, old, new in digests)
+        found = part_report(bench, part, self.before, self.after)
+        return replace(
+            found, rows=tuple(rows), beside=tuple(beside(metric, part, self.after, self.baselines, long, bench.seed))
+        )
 
 
 def part_report(bench: Bench, part: Part, before: Sequence[Row], after: Sequence[Row]) -> PartReport:

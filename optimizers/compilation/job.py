@@ -127,10 +127,7 @@ class Job:
         found = self._search(bench, strategies, expected)
         program = adopt(self.student, found.winner if found.kept else self.student)
         tracing = None if run is None else Tracing(run, self.traces or 0.0)
-        looks = [
-            last_look(bench, part, self.student, program if found.kept else None, tracing)
-            for part in self.parts.scored_last
-        ]
+        looks = last_look(bench, self.parts.scored_last, self.student, program if found.kept else None, tracing)
         report = self._report(bench, found, looks, program)
         report = replace(report, seconds=time.monotonic() - started, run_id=None if run is None else run.run_id)
         if self.folder is not None:

@@ -7,6 +7,7 @@ apart where no NLI model is at hand; beside them belongs what repeating the situ
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,16 @@ class EmbeddingScorer:
         return np.asarray(self._vectors.get(texts), dtype=np.float64)
 
     def _embed(self, texts: list[str]) -> Sequence[npt.NDArray[np.float32]]:
-        with self._working:
-            self._encoder = self._encoder or _load(self._model)
-            rows: Sequence[npt.NDArray[np.float32]] = self._encoder.encode(
-                texts, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-            )
+        # In a thread that ends at once, and OpenMP's helpers of it too: with helpers of many threads waiting, those of
+        # an LM in this process would sleep between any two operations.
+        with self._working, ThreadPoolExecutor(1, thread_name_prefix="modplural-embed") as thread:
+            return thread.submit(self._encode, texts).result()
+
+    def _encode(self, texts: list[str]) -> Sequence[npt.NDArray[np.float32]]:
+        self._encoder = self._encoder or _load(self._model)
+        rows: Sequence[npt.NDArray[np.float32]] = self._encoder.encode(
+            texts, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
         return rows
 
 
