@@ -14,6 +14,7 @@ from .communities import communities
 from .compile import compile_program
 from .demo import demo
 from .evaluate import evaluate
+from .openmp import set_waiting
 from .run import run
 from .score import score
 from .serve import serve
@@ -75,8 +76,8 @@ app.command()(demo)
 
 def main() -> None:
     """Run the command line; the entry point of `modplural`."""
-    # Two busy OpenMP threads that spin for work slow each other down; DSPy would look for model prices on the network.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_waiting(os.environ)
+    # DSPy would look for model prices on the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     # MLflow would report its use to its makers, and draw a bar for every few kilobytes.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
