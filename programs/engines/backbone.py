@@ -84,11 +84,10 @@ class Backbone:
         width = max(lengths)
         ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts], device=self.device)
         positions = torch.arange(width, device=self.device)
-        mask = (positions[None, :] <= positions[:, None])[None, None]
         cache.append(lengths)
         self.adapters.route(adapters)
         last = torch.tensor([row * width + length - 1 for row, length in enumerate(lengths)], device=self.device)
-        return self._forward(ids, positions[None, :], mask, last, cache)
+        return self._forward(ids, positions[None, :], None, last, cache)
 
     def step(self, cache: SlotCache, tokens: Sequence[int], adapters: Sequence[str | None]) -> torch.Tensor:
         """Run one token for every row of the cache; logits of shape (rows, vocabulary), float32."""
@@ -124,22 +123,23 @@ class Backbone:
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        mask: torch.Tensor,
+        mask: torch.Tensor | None,
         selected: torch.Tensor | None,
         cache: SlotCache | None,
         to_float: bool = True,
     ) -> torch.Tensor:
-        if self._window and mask.shape[-1] > self._window:
-            keys = (
-                torch.arange(mask.shape[-1], device=self.device) if cache is not None else positions[:, None, None, :]
-            )
-            mask = mask & (positions[:, None, :, None] - keys < self._window)
+        """Run the model; without a mask each token attends to those before it in its row."""
+        seen = ids.shape[1] if mask is None else mask.shape[-1]
+        if self._window and seen > self._window:
+            keys = torch.arange(seen, device=self.device) if cache is not None else positions[:, None, None, :]
+            distance = positions[:, None, :, None] - keys
+            mask = (distance >= 0 if mask is None else mask) & (distance < self._window)
         self._selected = selected
         try:
             output = self.model(
                 input_ids=ids,
                 position_ids=positions.expand(ids.shape),
-                attention_mask=mask.expand(ids.shape[0], -1, -1, -1),
+                attention_mask=None if mask is None else mask.expand(ids.shape[0], -1, -1, -1),
                 past_key_values=cache,
                 use_cache=cache is not None,
             )
