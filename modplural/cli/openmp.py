@@ -6,12 +6,15 @@ of them. But a thread that waits by spinning keeps its core from whoever has wor
 
 import os
 from collections.abc import MutableMapping
+from pathlib import Path
 
 _SPINS = 20_000
 """About half a millisecond, where a step's operations follow each other in less: libgomp's own default is 300,000."""
 
-_IDLE_LOAD = 0.25
-"""Load for each core below which nobody else is taken to compute."""
+_BUSY = 0.25
+"""Threads of others that compute, for each core, from which on waiting by spinning is in their way."""
+
+_LOAD = Path("/proc/loadavg")
 
 
 def set_waiting(environment: MutableMapping[str, str]) -> None:
@@ -21,15 +24,16 @@ def set_waiting(environment: MutableMapping[str, str]) -> None:
     """
     if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & environment.keys():
         return
-    if _load() < _IDLE_LOAD:
+    if _others() < _BUSY * (os.cpu_count() or 1):
         environment.update(GOMP_SPINCOUNT=str(_SPINS), KMP_BLOCKTIME="1")
     else:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
-def _load() -> float:
-    """Threads that ran or wanted to, for each core, in the last minute; as on a busy machine where no system tells."""
+def _others() -> float:
+    """Threads of others that run or want to at this moment; no end of them on systems that do not say."""
     try:
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
-    except (AttributeError, OSError):
-        return 1.0
+        running, _ = _LOAD.read_text(encoding="ascii").split()[3].split("/")
+        return int(running) - 1
+    except (OSError, ValueError, IndexError):
+        return float("inf")
