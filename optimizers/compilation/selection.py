@@ -37,8 +37,9 @@ _EXPLAINED = "overton-vk"
 
 _logger = logging.getLogger(__name__)
 
-QUESTIONS = 100
-"""So many are asked at most: each takes a prompt per message, and the best strategy is far ahead."""
+QUESTIONS = 60
+"""So many are asked at most: each takes a prompt per message, for `letters` as many again, and the best strategy is far
+ahead."""
 
 
 def selections(
