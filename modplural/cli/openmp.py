@@ -5,6 +5,7 @@ of them. But a thread that waits by spinning keeps its core from whoever has wor
 """
 
 import os
+import time
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -15,6 +16,9 @@ _BUSY = 0.25
 """Threads of others that compute, for each core, from which on waiting by spinning is in their way."""
 
 _LOAD = Path("/proc/loadavg")
+
+_LOOKS, _BETWEEN_S = 3, 0.002
+"""What is only seen now and then is no computation."""
 
 
 def set_waiting(environment: MutableMapping[str, str]) -> None:
@@ -31,9 +35,13 @@ def set_waiting(environment: MutableMapping[str, str]) -> None:
 
 
 def _others() -> float:
-    """Threads of others that run or want to at this moment; no end of them on systems that do not say."""
-    try:
-        running, _ = _LOAD.read_text(encoding="ascii").split()[3].split("/")
-        return int(running) - 1
-    except (OSError, ValueError, IndexError):
-        return float("inf")
+    """Threads of others that keep running or want to; no end of them on systems that do not say."""
+    found = []
+    for _ in range(_LOOKS):
+        try:
+            running = _LOAD.read_text(encoding="ascii").split()[3].partition("/")[0]
+            found.append(int(running) - 1)
+        except (OSError, ValueError, IndexError):
+            return float("inf")
+        time.sleep(_BETWEEN_S)
+    return min(found)
