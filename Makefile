@@ -29,7 +29,7 @@ demo: $(INSTALLED) ## Ask in each mode and evaluate the six tasks, with the embe
 test: export HF_HUB_OFFLINE := 1
 test: export OMP_NUM_THREADS ?= 1
 test: $(INSTALLED) ## Run the tests, a file of them on each core
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Check style, formatting, types, and that imports run down the floors only
 	$(BIN)/ruff check .

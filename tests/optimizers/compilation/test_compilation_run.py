@@ -156,7 +156,7 @@ CANARIES = {
 
 
 class Echo(BaseHTTPRequestHandler):
-    """A server that refuses every tenth request, and repeats all that it was sent."""
+    """A server that refuses every fifth synthesis of messages, and repeats all that it was sent."""
 
     count = itertools.count()
 
@@ -168,7 +168,7 @@ class Echo(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
-        refused = next(self.count) % 10 == 9
+        refused = "Message" in sent and next(self.count) % 5 == 4
         if refused:
             reply = {
                 "error": {"message": f"no answer for {dict(self.headers)} {sent}", "type": "invalid_request_error"}
