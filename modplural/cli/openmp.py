@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 _SPINS = 20_000
-"""About half a millisecond, where a step's operations follow each other in less: libgomp's own default is 300,000."""
+"""Looks for work before a thread sleeps; libgomp's own default is 300,000."""
 
 _BUSY = 0.25
 """Threads of others that compute, for each core, from which on waiting by spinning is in their way."""

@@ -12,8 +12,9 @@ import json
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -98,6 +99,11 @@ class Asked:
         return self.rows
 
 
+Chain = Sequence[Asked]
+"""Programs that are asked the same examples, each example by one after the other, so that a later program finds the
+communities' messages that an earlier one asked for."""
+
+
 class Bench:
     """What every strategy works with.
 
@@ -160,25 +166,25 @@ class Bench:
         self.answer_all([[asked]])
         return asked.answers()
 
-    def answer_all(self, chains: Sequence[Sequence[Asked]]) -> None:
+    def answer_all(self, chains: Sequence[Chain], then: Callable[[Chain], Sequence[Chain]] | None = None) -> None:
         """Answer and score examples by several programs at the same time, so that batches stay full.
 
         Args:
-            chains: Programs that are asked the same examples, each example by one after the other, so that a later
-                program finds the communities' messages that an earlier one asked for. What comes first begins first.
+            chains: Who is asked. What comes first begins first.
+            then: Told of each chain when all its examples are answered; names who is asked because of that.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="modplural-compile")
         try:
-            futures = [
-                [pool.submit(copy_context().run, self._rows, chain, place) for place in range(len(chain[0].examples))]
-                for chain in chains
-            ]
-            found = [[future.result() for future in of_chain] for of_chain in futures]
+            waiting = deque((chain, self._submit(pool, chain)) for chain in chains)
+            while waiting:
+                chain, futures = waiting.popleft()
+                places = [future.result() for future in futures]
+                for number, asked in enumerate(chain):
+                    self._keep(asked, [tried[number] for tried in places])
+                further = then(chain) if then is not None else ()
+                waiting.extend((other, self._submit(pool, other)) for other in further)
         finally:
             pool.shutdown(cancel_futures=True)
-        for chain, places in zip(chains, found, strict=True):
-            for number, asked in enumerate(chain):
-                self._keep(asked, [tried[number] for tried in places])
 
     def score(self, program: Program, examples: Examples) -> list[float]:
         """The scores of examples in the metric's own unit; those that were scored before are not answered again."""
@@ -228,7 +234,11 @@ class Bench:
         self.log.keep_trial(trial, self.ledger.usage())
         self.on_trial(trial)
 
-    def _rows(self, chain: Sequence[Asked], place: int) -> list[_Tried]:
+    def _submit(self, pool: ThreadPoolExecutor, chain: Chain) -> list[Future[list[_Tried]]]:
+        places = range(len(chain[0].examples))
+        return [pool.submit(copy_context().run, self._rows, chain, place) for place in places]
+
+    def _rows(self, chain: Chain, place: int) -> list[_Tried]:
         return [self._row(asked, asked.examples[place]) for asked in chain]
 
     def _row(self, asked: Asked, example: dspy.Example) -> _Tried:

@@ -17,7 +17,7 @@ from ...programs.program import Program
 from ..answering import group_digest
 from ..traces import RowTraces
 from ..tracking import TrackedRun
-from .bench import Around, Asked, Bench, Row
+from .bench import Around, Asked, Bench, Chain, Row
 from .beside import as_long, baselines_of, beside, figures_of
 from .parts import Part
 from .report import PartReport, RowReport
@@ -36,7 +36,7 @@ def last_look(
 ) -> list[PartReport]:
     """Answer the records of some parts by the student, by what is returned in its place, and by baselines.
 
-    All of them at the same time; only a baseline whose length depends on what the others said is asked afterwards.
+    All of them at the same time; only a baseline as long as the program's responses waits for these.
 
     Args:
         bench: Where they are answered and scored.
@@ -46,10 +46,13 @@ def last_look(
         tracing: None where nothing is traced.
     """
     looks = [_Look(bench, part, student, returned, tracing) for part in parts]
-    bench.answer_all([look.modes for look in looks] + [[asked] for look in looks for asked in look.baselines.values()])
-    long = {look: asked for look in looks if (asked := as_long(student.base, look.part, look.after)) is not None}
-    bench.answer_all([[asked] for asked in long.values()])
-    return [look.report(bench, long.get(look)) for look in looks]
+    modes, baselines = [look.modes for look in looks], [chain for look in looks for chain in look.baselines]
+
+    def then(chain: Chain) -> list[Chain]:
+        return [further for look in looks if look.modes is chain for further in look.ask_as_long()]
+
+    bench.answer_all(modes + baselines, then)
+    return [look.report(bench) for look in looks]
 
 
 class _Look:
@@ -60,11 +63,17 @@ class _Look:
     ) -> None:
         programs = {"before": student, **({} if returned is None else {"after": returned})}
         self.part = part
+        self._base = student.base
+        self._long: Asked | None = None
         self.modes = [
             Asked(program, part.examples, _traced(tracing, name, program, part, bench.seed))
             for name, program in programs.items()
         ]
-        self.baselines = {name: Asked(program, part.examples) for name, program in baselines_of(student).items()}
+        self._baselines = {name: Asked(program, part.examples) for name, program in baselines_of(student).items()}
+
+    @property
+    def baselines(self) -> list[Chain]:
+        return [[asked] for asked in self._baselines.values()]
 
     @property
     def before(self) -> list[Row]:
@@ -74,14 +83,18 @@ class _Look:
     def after(self) -> list[Row]:
         return self.modes[-1].answers()
 
-    def report(self, bench: Bench, long: Asked | None) -> PartReport:
+    def ask_as_long(self) -> list[Chain]:
+        """The baseline that can be asked when the modes have answered."""
+        self._long = as_long(self._base, self.part, self.after)
+        return [] if self._long is None else [[self._long]]
+
+    def report(self, bench: Bench) -> PartReport:
         part, metric = self.part, bench.metric
         digests = zip(part.records, metric.groups(part.examples), self.before, self.after, strict=True)
         rows = (RowReport(record, group_digest(group), old.counted, new.counted) for record, group, old, new in digests)
         found = part_report(bench, part, self.before, self.after)
-        return replace(
-            found, rows=tuple(rows), beside=tuple(beside(metric, part, self.after, self.baselines, long, bench.seed))
-        )
+        others = beside(metric, part, self.after, self._baselines, self._long, bench.seed)
+        return replace(found, rows=tuple(rows), beside=tuple(others))
 
 
 def part_report(bench: Bench, part: Part, before: Sequence[Row], after: Sequence[Row]) -> PartReport:

@@ -59,6 +59,24 @@ def test_each_example_is_asked_of_a_chain_in_order(bench: Bench) -> None:
     assert [row.prediction.response for row in chain[1].answers()] == ["Justice"] * 6
 
 
+def test_who_is_asked_because_of_answers_does_not_wait_for_others(bench: Bench) -> None:
+    asked_further = threading.Event()
+
+    def patient(request: Request) -> str:
+        assert asked_further.wait(30)
+        return "Kindness."
+
+    def prompt(request: Request) -> str:
+        asked_further.set()
+        return "Luck"
+
+    first, slow = Asked(saying("Justice"), situations(2)), Asked(Vanilla(fake_lm(patient)), situations(2))
+    further = Asked(Vanilla(fake_lm(prompt, name="prompt")), situations(2))
+    chains = [[first], [slow]]
+    bench.answer_all(chains, lambda chain: [[further]] if chain is chains[0] and first.rows else [])
+    assert [len(asked.answers()) for asked in (first, slow, further)] == [2, 2, 2]
+
+
 def test_a_program_that_fails_on_everything_fails_alone(bench: Bench) -> None:
     good, bad = Asked(saying("Luck"), situations(3)), Asked(failing(), situations(3))
     bench.answer_all([[bad, good]])
