@@ -28,7 +28,6 @@ demo: $(INSTALLED) ## Ask in each mode and evaluate the six tasks, with the embe
 	$(BIN)/modplural demo
 
 test: export HF_HUB_OFFLINE := 1
-test: export OMP_NUM_THREADS ?= 1
 test: $(INSTALLED) ## Run the tests, a file of them on each core
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import MutableMapping
 from pathlib import Path
 
-_SPINS = 20_000
-"""Looks for work before a thread sleeps; libgomp's own default is 300,000."""
+_SPINS = 2_000
+"""Looks for work before a thread sleeps, few enough that a process which begins to compute later is hardly in the way;
+libgomp's own default is 300,000."""
 
 _BUSY = 0.25
 """Threads of others that compute, for each core, from which on waiting by spinning is in their way."""
