@@ -10,6 +10,8 @@ CHECKED := build/typecheck
 VLLM := .venv-vllm
 VLLM_INSTALLED := $(VLLM)/.installed
 PORT ?= 8000
+# One more than there are cores: now and then a test waits.
+TESTERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 BROWSER := $(or $(MODPLURAL_BROWSER),$(shell command -v chromium chromium-browser google-chrome))
 
 # Two busy OpenMP threads that spin for work slow each other down to a tenth.
@@ -28,8 +30,8 @@ demo: $(INSTALLED) ## Ask in each mode and evaluate the six tasks, with the embe
 	$(BIN)/modplural demo
 
 test: export HF_HUB_OFFLINE := 1
-test: $(INSTALLED) ## Run the tests, a file of them on each core
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED) ## Run the tests, files of them beside each other
+	$(BIN)/pytest --numprocesses $(TESTERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Check style, formatting, types, and that imports run down the floors only
 	$(BIN)/ruff check .
